@@ -1,0 +1,24 @@
+"""The GVMGen model and everything that turns picture into music. Knows tensors; never mixes or muxes.
+
+Modules, each importing only from those above it:
+
+errors      the GVMError tree
+shapes      shape letters; sample, frame and code rates
+config      frozen dataclasses of the model, presets
+frames      video file -> frames by presentation time stamp (PyAV, numpy; no torch)
+vision      frozen vision encoders: patch descriptors (starter)
+kv_cache    static key/value cache
+layers      attention, feed-forward, norms
+features    feature transformation: music queries over each frame's patches
+patterns    delay pattern as two pure functions
+decoder     temporal cross-attention decoder
+sampling    guidance, top-k, temperature
+codecs      codes <-> audio
+starter     the score codec's vocabulary, composer, performer, synthesiser, latent scenes, corpus
+model       GVMGen: the whole, for training
+checkpoint  safetensors in and out
+windows     cue -> overlapping windows
+engine      prefill and decode loop: features -> codes
+pipeline    the spine: picture span -> music
+training    data and loop
+"""

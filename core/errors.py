@@ -1,0 +1,59 @@
+"""The exceptions of `gvm`, each with a one-line message that names the file and the remedy.
+
+GVMError                      anything a user can mend; the command line prints the message alone
+├── MediaError                a video or audio file that can't be read or has nothing to score
+├── DeliveryError             an output that can't be written (folder read-only, disk full, ...)
+│   └── FFmpegError           the ffmpeg program failed; keeps its arguments and the end of its messages
+├── CueSheetError             a cue sheet that says something impossible; carries the line
+├── ModelError                weights missing, wrong, or not fit for the task
+│   └── LicenceError          the weights' licence forbids the use asked for
+└── MissingDependencyError    a program or package that has to be installed first
+
+`ValueError` is for options out of range; `assert` only for our own bugs.
+"""
+
+from __future__ import annotations
+
+
+class GVMError(Exception):
+    """Anything a user can mend. The message is one line: what is wrong, with which file, and the remedy."""
+
+
+class MediaError(GVMError):
+    """A video or audio file that can't be read or has nothing to score."""
+
+
+class DeliveryError(GVMError):
+    """An output that can't be written."""
+
+
+class FFmpegError(DeliveryError):
+    """ffmpeg failed.
+
+    Attributes: argv, the arguments it ran with; stderr_tail, the end of what it said.
+    """
+
+    def __init__(self, message: str, argv: list[str], stderr_tail: str) -> None:
+        super().__init__(message)
+        self.argv = argv
+        self.stderr_tail = stderr_tail
+
+
+class CueSheetError(GVMError):
+    """A cue sheet that can't be obeyed. `line` is the 1-based line at fault, or None."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class ModelError(GVMError):
+    """Weights are missing, wrong, or not fit for the task."""
+
+
+class LicenceError(ModelError):
+    """The licence of the weights forbids the use asked for."""
+
+
+class MissingDependencyError(GVMError):
+    """A program or package has to be installed first."""
