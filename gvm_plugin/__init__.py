@@ -1,0 +1,52 @@
+"""Films in, scored films out: `score_video`, `score_folder`, `spot`, `render`. Importing this imports no torch.
+
+The modules, each importing only from those above it (tests/test_architecture.py holds the same list):
+
+    timeline         exact time: spans, shots, hit points
+    options          ScoreOptions: every default, once; presets as data
+    ffmpeg           the only module that starts a program
+    probe            what is in a media file; its sound in blocks
+    speech           where somebody speaks
+    music_detection  where the original already has music
+    analysis         the one decode pass over a film
+    cuesheet         the editable text file of one film
+    spotting         analysis -> cues and hit points; pure
+    generators       the MusicGenerator protocol; the small ToneGenerator
+    models           which models there are, their licences and cards
+    crossfade ... mux    cues -> one track -> mix -> delivered file
+    measure, report  figures of a finished score; the page of a folder
+    cache            content-addressed store of finished work
+    score            SPINE: analyse, spot, generate, assemble, mix, deliver
+    folder           many films: status, errors, resume
+    doctor           what this machine lacks, and the remedy
+    cli              parse, call, exit code
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gvm_plugin.folder import score_folder as score_folder
+    from gvm_plugin.options import ScoreOptions as ScoreOptions
+    from gvm_plugin.score import render as render
+    from gvm_plugin.score import score_video as score_video
+    from gvm_plugin.score import spot as spot
+
+__all__ = ["ScoreOptions", "render", "score_folder", "score_video", "spot"]
+
+_HOMES = {
+    "ScoreOptions": "gvm_plugin.options",
+    "render": "gvm_plugin.score",
+    "score_folder": "gvm_plugin.folder",
+    "score_video": "gvm_plugin.score",
+    "spot": "gvm_plugin.score",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The public name, imported when first asked for, so that `import gvm_plugin` costs next to nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gvm_plugin' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
