@@ -1,0 +1,50 @@
+"""GVMGen as one module: feature transformation and decoder, with the loss they are trained by.
+
+The frozen vision encoder runs once per film outside of it (its features are data), and the codec turns codes into
+audio after it, so this is exactly what is trained. Generation lives in `core.engine`.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.config import ModelConfig
+from core.decoder import Decoder, Picture
+from core.features import FeatureTransformation
+from core.patterns import delay
+
+
+class GVMGen(nn.Module):
+    """Trained parts of the model."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.features = FeatureTransformation(config.features)
+        self.decoder = Decoder(config.decoder, config.features.out_channels)
+
+    def picture(self, patches: Tensor, frame_times: Tensor, present: Tensor) -> Picture:
+        """What the decoder reads of patches [B, F, P, C] shown at frame_times [B, F]; present [B, F]."""
+        return self.decoder.picture(self.features(patches), frame_times, present)
+
+    def loss(
+        self, patches: Tensor, frame_times: Tensor, present: Tensor, codes: Tensor, valid: Tensor,
+        control: Tensor | None, step_times: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """Cross-entropy per stream [K], in nats: mean over the valid codes of each stream.
+
+        codes [B, K, T]; valid [B, T] bool; control [B, S, ...] and step_times [B, S] with S = T + longest delay.
+        """
+        config = self.config.decoder
+        sequence = delay(codes, config.delays, config.special)
+        picture = self.picture(patches, frame_times, present)
+        logits = self.decoder(sequence[..., :-1], picture, control, step_times)
+        losses = []
+        steps = codes.shape[-1]
+        for stream, lag in enumerate(config.delays):
+            predicted = logits[:, stream, lag : lag + steps]
+            each = F.cross_entropy(predicted.float().transpose(1, 2), codes[:, stream], reduction="none")
+            losses.append((each * valid).sum() / valid.sum().clamp(min=1))
+        return torch.stack(losses)
