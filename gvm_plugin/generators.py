@@ -42,7 +42,7 @@ class CueRequest:
     tempo: float | None = None
     key: str | None = None
     seed: int = 0
-    take: int = 0
+    take: int = 1
     hits: tuple[HitPoint, ...] = ()
     speech: tuple[Span, ...] = ()
     lead_seconds: float = 0.0
