@@ -30,8 +30,8 @@ class Picture:
     frame_times: Tensor
     present: Tensor
 
-    def rows(self, index: Tensor) -> Picture:
-        """The same for some rows."""
+    def rows(self, index: slice) -> Picture:
+        """Views of some rows."""
         return Picture(
             [k[index] for k in self.keys], [v[index] for v in self.values], self.frame_times[index], self.present[index]
         )
@@ -117,7 +117,7 @@ class Decoder(nn.Module):
 
     def advance(
         self, sequence: Tensor, picture: Picture, control: Tensor | None, step_times: Tensor, positions: Tensor,
-        cache: list[StaticKVCache], rows: Tensor,
+        cache: list[StaticKVCache], rows: slice,
     ) -> Tensor:  # fmt: skip
         """Logits [r, K, V] after the last of n new steps of `rows` [r], whose past lies in `cache` (written on).
 

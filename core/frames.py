@@ -75,9 +75,7 @@ def open_media(path: Path) -> InputContainer:
 
 def find_picture(container: InputContainer, path: Path) -> VideoStream:
     """The video stream to score: the default one, else the first; cover art doesn't count."""
-    streams = [
-        stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic
-    ]
+    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not streams:
         raise MediaError(f"{shown_name(path)}: has no picture, only sound or data; gvm scores videos")
     return next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])

@@ -18,12 +18,13 @@ class StaticKVCache:
         """How many sequence steps fit."""
         return self.keys.shape[2]
 
-    def write(self, rows: Tensor, positions: Tensor, key: Tensor, value: Tensor) -> None:
-        """Store key, value [r, H, n, W] of `rows` [r] at `positions` [r, n]."""
+    def write(self, rows: slice, positions: Tensor, key: Tensor, value: Tensor) -> None:
+        """Store key, value [r, H, n, W] of the r `rows` at `positions` [r, n]."""
         assert int(positions.max()) < self.steps, f"position {int(positions.max())} beyond the {self.steps} allocated"
-        self.keys[rows[:, None], :, positions] = key.transpose(1, 2)
-        self.values[rows[:, None], :, positions] = value.transpose(1, 2)
+        index = positions[:, None, :, None].expand_as(key)
+        self.keys[rows].scatter_(2, index, key.to(self.keys.dtype))
+        self.values[rows].scatter_(2, index, value.to(self.values.dtype))
 
-    def read(self, rows: Tensor, length: int) -> tuple[Tensor, Tensor]:
-        """Keys and values [r, H, length, W] of `rows`; what lies after a row's position must be masked."""
+    def read(self, rows: slice, length: int) -> tuple[Tensor, Tensor]:
+        """Views of keys and values [r, H, length, W] of `rows`; what lies after a row's position must be masked."""
         return self.keys[rows, :, :length], self.values[rows, :, :length]

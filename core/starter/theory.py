@@ -33,7 +33,7 @@ QUALITY: Final[dict[str, int]] = {name: index for index, (name, _) in enumerate(
 _NUMERALS: Final = {"I": 0, "II": 2, "III": 4, "IV": 5, "V": 7, "VI": 9, "VII": 11}
 _SUFFIXES: Final = {
     False: {"": "maj", "maj7": "maj7", "9": "dom9", "sus": "sus", "add9": "add9", "5": "fifth"},
-    True: {"": "min", "7": "min7", "9": "min9", "o": "dim"},
+    True: {"": "min", "7": "min7", "9": "min9", "o": "dim", "5": "fifth", "sus": "sus"},
 }
 
 Chord = tuple[int, int]  # root 0..11 above the tonic, index of QUALITIES
