@@ -21,6 +21,8 @@ _FINE_FPS: Final = 40  # the rate at which energy is worked out, fine enough for
 _SMOOTH_SECONDS: Final = 0.35
 _BUMP_SECONDS: Final = 0.5  # a cut's bump falls to 1/e in this time
 _CUT_CHANGE: Final = 0.15  # typical mean absolute difference of grey across a hard cut in real footage
+_QUIET_CUT: Final = 0.8  # weight of a cut beside activity 0..1 where nothing else moves,
+_BUSY_CUT: Final = 0.3  # and where the picture moves as much as a cut changes it
 _MEAN_ENERGY: Final = 0.4
 
 
@@ -87,7 +89,7 @@ class LatentScene:
 
 
 def energy_curve(scene: LatentScene, times: FloatArray) -> FloatArray:
-    """Musical intensity 0..1 [S] of `scene` at `times` [S] in seconds.
+    """Musical intensity [S] 0..1 of `scene` at `times` [S] in seconds.
 
     The scene's own activity, smoothed over a third of a second and spread between its own still and busy
     moments, and a bump on each cut that dies away in half a second. Quiet scenes give cuts more weight, for
@@ -96,11 +98,12 @@ def energy_curve(scene: LatentScene, times: FloatArray) -> FloatArray:
     fine = np.arange(0.0, scene.duration + 1.0 / _FINE_FPS, 1.0 / _FINE_FPS)
     smooth = gaussian_filter1d(scene.activity_at(fine), _SMOOTH_SECONDS * _FINE_FPS, mode="nearest")
     spread, liveliness = _spread(smooth)
-    # Quiet: a cut changes many times what a busy moment does. Busy: the cut is one event among others.
-    weight = float(np.clip(0.22 + 0.09 * math.log(_CUT_CHANGE / max(scene.scale, 1e-4)), 0.25, 0.55))
-    raw = spread + weight * _bumps(scene, fine)
-    top = float(np.percentile(raw, 99.0)) or 1.0
-    shaped = _to_mean(np.clip(raw / max(top, 0.5), 0.0, 1.0), _MEAN_ENERGY)
+    quiet = float(np.clip(math.log(_CUT_CHANGE / scene.scale) / math.log(100.0), 0.0, 1.0))
+    if scene.cuts:  # movement that can hardly be seen is hardly felt where there are cuts to feel
+        spread = spread * (1.0 - 0.5 * quiet)
+    raw = spread + (_BUSY_CUT + (_QUIET_CUT - _BUSY_CUT) * quiet) * _bumps(scene, fine)
+    top = max(float(np.percentile(raw, 99.0)), 0.5)
+    shaped = _to_mean(np.clip(raw / top, 0.0, 1.0), _MEAN_ENERGY)
     if not scene.cuts:
         shaped = _MEAN_ENERGY + (shaped - _MEAN_ENERGY) * liveliness
     return np.interp(np.asarray(times, dtype=np.float64), fine, shaped)

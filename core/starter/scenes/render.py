@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -17,8 +18,10 @@ from core.starter.scenes.textures import grain_bank
 Frames = npt.NDArray[np.uint8]  # [F, height, width, 3] RGB
 
 _GREY: Final = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601 luma
-_PROBES: Final = (0.25, 1.0, 3.0, 9.0)  # steps of the phase whose change is measured before a shot is drawn
-_PROBE_PLACES: Final = 4
+_PROBES: Final = (0.3, 1.5, 8.0)  # steps of the phase whose change is measured before a shot is drawn
+_PROBE_PLACES: Final = 2
+_CORRECTIONS: Final = 3  # times a shot is drawn again, at corrected speeds, until
+_GOOD_ENOUGH: Final = 0.12  # its changes are off by less than this on average (logarithm of the ratio)
 _KNOT: Final = 0.125  # slower than this, pictures are mixed from two drawn ones: OpenCV moves in 1/32 pixel
 _SOFT_SECONDS: Final = 0.7  # a dissolve, or a fade out and in
 
@@ -81,19 +84,44 @@ def _render_shot(
     """Pictures [N, height, width, 3] of `look` at `times`, moving as the scene does then."""
     noise = 1.13 * look.grain  # mean absolute difference of two Gaussian grains of this deviation
     wanted = np.sqrt(np.maximum((scene.scale * scene.activity_at(times)) ** 2 - noise**2, 0.0))
-    view = ShotView(look, width, height)
-    steps, changes = _probe(rng, view)
-    if np.percentile(wanted, 95) > 0.6 * changes[-1]:  # a small thing can't move that much picture: the camera does
-        view = ShotView(look, width, height, camera=1.0)
-        steps, changes = _probe(rng, view)
-    speed = _speed_for(wanted, steps, changes) * (ACTIVITY_FPS / fps)
-    phases = float(rng.uniform(0.0, 4.0)) + np.cumsum(speed)
-    pictures = _draw(view, phases)
+    view, speed = _able_view(rng, look, wanted, width, height)
+    start = float(rng.uniform(0.0, 4.0))
+    pictures = _draw(view, start + np.cumsum(speed) * (ACTIVITY_FPS / fps))
+    for _ in range(_CORRECTIONS if fps == ACTIVITY_FPS and len(times) > 1 else 0):
+        factor = _correction(pictures, wanted)
+        if np.mean(np.abs(np.log(factor))) < _GOOD_ENOUGH:
+            break
+        speed *= factor
+        pictures = _draw(view, start + np.cumsum(speed))
     if look.grain > 0:
         pictures += _grain(rng, len(times), width, height) * np.float32(255.0 * look.grain)
     if look.caption:
         _write_caption(np.random.default_rng(look.seed), pictures)
     return pictures
+
+
+def _able_view(
+    rng: Generator, look: Look, wanted: FloatArray, width: int, height: int
+) -> tuple[ShotView, FloatArray]:
+    """(A view of `look` that can change as much as `wanted` [N], the speeds [N] of its phase that should do so).
+
+    A small thing alone can't change the picture much: then the camera moves too, or at last the light is harder.
+    """
+    needed = float(np.percentile(wanted, 95)) * 1.3
+    for camera, harder in ((None, 1.0), (1.0, 1.0), (1.0, 1.7)):
+        view = ShotView(replace(look, contrast=look.contrast * harder), width, height, camera)
+        steps, changes = _probe(rng, view)
+        if needed <= changes[-1]:
+            break
+    return view, _speed_for(wanted, steps, changes)
+
+
+def _correction(pictures: Pictures, wanted: FloatArray) -> FloatArray:
+    """Factors [N] for the speeds with which `pictures` were drawn, to bring their changes nearer to `wanted` [N]."""
+    grey = pictures @ (_GREY / 255)
+    found = np.abs(np.diff(grey, axis=0)).mean((1, 2)).astype(np.float64)
+    factor = np.clip((wanted[1:] + 1e-5) / (found + 1e-5), 0.3, 3.5)
+    return np.concatenate([factor[:1], factor])
 
 
 def _probe(rng: Generator, view: ShotView) -> tuple[FloatArray, FloatArray]:

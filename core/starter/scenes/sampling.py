@@ -25,13 +25,13 @@ def sample_scene(rng: Generator, duration: float | None = None) -> LatentScene:
     if duration is None:
         duration = float(np.clip(rng.lognormal(math.log(22.0), 0.45), 8.0, 60.0))
     valence = float(np.clip(rng.normal(0.05, 0.5), -1.0, 1.0))
-    scale = float(np.exp(rng.uniform(math.log(0.002), math.log(0.16))))
+    scale = float(0.0018 * 130.0 ** rng.beta(1.4, 1.0))
     palette = _sample_palette(rng, valence)
     shots = _sample_shots(rng, duration, valence, palette, scale)
     cuts = tuple((after.start, _cut_strength(before, after)) for before, after in zip(shots, shots[1:], strict=False))
-    activity = _sample_activity(rng, duration, shots)
+    activity = _within_reach(_sample_activity(rng, duration, shots), shots, scale)
     pace = 60.0 * len(shots) / duration
-    motion = np.clip(math.log(scale / 0.002) / math.log(80.0), 0.0, 1.0)
+    motion = np.clip(math.log(scale / 0.002) / math.log(100.0), 0.0, 1.0)
     hurry = np.clip(math.log(max(pace, 2.0) / 2.0) / math.log(30.0), 0.0, 1.0)
     return LatentScene(
         duration=duration,
@@ -67,10 +67,10 @@ def _sample_palette(rng: Generator, valence: float) -> tuple[Colour, Colour, Col
     warm, cold = float(rng.normal(0.09, 0.06)), float(rng.normal(0.58, 0.07))
     first = warm if rng.random() < 0.5 + 0.4 * valence else cold
     if rng.random() < 0.3:
-        first = float(rng.random())  # a green wood, a pink room: hue says nothing of the mood
+        first = float(rng.choice([0.0, 0.05, 0.12, 0.3, 0.36, 0.5, 0.65, 0.75, 0.92]))  # a wood, a pink room
     second = first + float(rng.choice([0.0, 0.08, -0.08, 0.3, 0.5])) + float(rng.normal(0.0, 0.04))
-    saturation = float(np.clip(rng.normal(0.4 + 0.18 * valence, 0.2), 0.02, 0.95))
-    value = float(np.clip(rng.normal(0.33 + 0.16 * valence, 0.14), 0.05, 0.75))
+    saturation = float(np.clip(rng.normal(0.46 + 0.16 * valence, 0.26), 0.02, 1.0))
+    value = float(np.clip(rng.normal(0.35 + 0.16 * valence, 0.16), 0.05, 0.8))
     return (
         (first % 1.0, saturation, value),
         (second % 1.0, float(np.clip(saturation + rng.normal(0.0, 0.15), 0.0, 0.95)), value),
@@ -125,7 +125,7 @@ def _sample_look(
         seed=int(rng.integers(2**31)),
         colours=colours,
         brightness=float(np.clip(colours[0][2] + rng.normal(0.0, 0.5 * variety), 0.04, 0.85)),
-        contrast=float(np.clip(rng.normal(3.9 if busy else 3.4, 0.9) + 0.3 * valence, 1.4, 6.5)),
+        contrast=float(np.clip(rng.normal(6.0 if busy else 5.0, 1.4) + 0.3 * valence, 2.0, 9.0)),
         texture=str(rng.choice(TEXTURE_FAMILIES)),
         camera=float(rng.choice([0.0, 0.3, 1.0], p=(0.15, 0.25, 0.6) if busy else (0.45, 0.25, 0.3))),
         objects=int(rng.integers(0, 4)),
@@ -153,7 +153,7 @@ def _sample_activity(rng: Generator, duration: float, shots: tuple[SceneShot, ..
     """Relative activity [ceil(duration * 8)], its 95th percentile about 1."""
     times = np.arange(math.ceil(duration * ACTIVITY_FPS)) / ACTIVITY_FPS
     temper = rng.choice(["even", "lively", "wild"], p=(0.2, 0.45, 0.35))
-    spread, events = {"even": (0.15, 0.15), "lively": (0.5, 0.7), "wild": (1.1, 1.0)}[str(temper)]
+    spread, events = {"even": (0.12, 0.1), "lively": (0.5, 0.7), "wild": (1.2, 1.1)}[str(temper)]
     dancing = rng.random() < 0.15
     beat = rng.uniform(0.7, 2.2)
     log_level = _drift(rng, len(times), rng.uniform(1.0, 6.0)) * spread * 0.5
@@ -170,6 +170,20 @@ def _sample_activity(rng: Generator, duration: float, shots: tuple[SceneShot, ..
     log_level += rng.normal(0.0, rng.uniform(0.02, 0.12), len(times))
     level = np.exp(np.clip(log_level - np.percentile(log_level, 95.0), -5.5, 0.6))
     return np.asarray(level, dtype=np.float64)
+
+
+def _within_reach(activity: FloatArray, shots: tuple[SceneShot, ...], scale: float) -> FloatArray:
+    """`activity` made less in shots whose light is too flat or too dark to change so much."""
+    times = np.arange(len(activity)) / ACTIVITY_FPS
+    activity = activity.copy()
+    for shot in shots:
+        inside = (times >= shot.start) & (times < shot.end)
+        if inside.any():
+            tone = shot.look.brightness * (1.0 - shot.look.brightness) * shot.look.contrast
+            reach = 0.085 * math.sqrt(tone)  # measured: four looks in five can change this much from frame to frame
+            most = float(np.percentile(activity[inside], 95)) * scale
+            activity[inside] = np.minimum(activity[inside] * min(1.0, reach / most), 1.25 * reach / scale)
+    return activity
 
 
 def _drift(rng: Generator, count: int, seconds: float) -> FloatArray:

@@ -88,14 +88,22 @@ class ShotView:
 
     def at(self, phases: Phases) -> Pictures:
         """Pictures [N, height, width, 3] at `phases` [N]."""
-        pictures = self._ground.draw(phases, self.width, self.height).astype(np.float32)
+        stack = self._ground.draw(phases, self.width, self.height)
         for layer in self._objects:
-            drawn = layer.draw(phases, self.width, self.height).astype(np.float32)
-            cover = drawn[..., 3:] * np.float32(1 / 255)
-            pictures += (drawn[..., :3] - pictures) * cover
+            stack = _over(layer.draw(phases, self.width, self.height), stack)
+        pictures = stack.astype(np.float32)
         light = 1.0 + self._flicker * np.sin(phases * 0.4)
         pictures *= light.astype(np.float32)[:, None, None, None] * self._vignette
         return np.minimum(pictures, np.float32(255.0), out=pictures)
+
+
+def _over(top: Canvas, below: Canvas) -> Canvas:
+    """`top` [N, h, w, 4], its colours already multiplied by its alpha, laid over `below` [N, h, w, 3]."""
+    flat = below.reshape(-1, below.shape[2], 3)
+    colours, hides = np.empty_like(flat), np.empty_like(flat)
+    cv2.mixChannels([top.reshape(-1, top.shape[2], 4)], [colours, hides], [0, 0, 1, 1, 2, 2, 3, 3, 3, 4, 3, 5])
+    seen = cv2.multiply(flat, cv2.bitwise_not(hides), scale=1 / 255)
+    return np.asarray(cv2.add(seen, colours), dtype=np.uint8).reshape(below.shape)
 
 
 def tone_ramp(colour: Colour, highlight: Colour, brightness: float, contrast: float) -> npt.NDArray[np.uint8]:
@@ -132,9 +140,14 @@ def _ground(rng: Generator, look: Look, camera: float) -> _Layer:
         edge = HEIGHT / 2 + rng.uniform(-8, 8) + 6 * (grey.mean(0) / 128.0 - 1.0)
         above = np.clip(edge[None] - np.arange(HEIGHT)[:, None], 0, 1).astype(np.float32)
         grey = cv2.blendLinear(sky, grey, above, 1.0 - above)
+    if rng.random() < 0.7:  # a part in focus, the rest smooth
+        focus = np.clip((_texture(rng, "cloud").astype(np.float32) - rng.uniform(60, 170)) / 40.0, 0.0, 1.0)
+        coarse = cv2.resize(grey, None, fx=(shrink := 1.0 / rng.uniform(4, 12)), fy=shrink, interpolation=cv2.INTER_AREA)
+        smooth = cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+        grey = cv2.blendLinear(grey, smooth, focus, 1.0 - focus)
     ramps = [
         tone_ramp(look.colours[0], look.colours[1], look.brightness, look.contrast),
-        tone_ramp(look.colours[1], look.colours[2], float(np.clip(look.brightness + rng.normal(0, 0.1), 0.04, 0.9)),
+        tone_ramp(look.colours[1], look.colours[2], float(np.clip(look.brightness + rng.normal(0, 0.18), 0.04, 0.9)),
                   look.contrast),
     ]  # fmt: skip
     three = cv2.merge([grey, grey, grey])
@@ -177,11 +190,12 @@ def _object(rng: Generator, look: Look) -> _Layer:
         pan = (float(rng.uniform(-0.6, 0.6)), 0.0)
     else:
         grey, alpha = grey[:_SPRITE, :_SPRITE], _figure(rng)
-        zoom, border = float(rng.uniform(1.4, 5.0)), cv2.BORDER_CONSTANT
+        zoom, border = float(np.exp(rng.uniform(0.3, 2.2))), cv2.BORDER_CONSTANT
         origin = (_SPRITE / 2 + float(rng.normal(0, 14)) * zoom, _SPRITE / 2 + float(rng.normal(0, 7)) * zoom)
         pan, sway = (0.0, 0.0), sway * zoom
     colours = cv2.LUT(cv2.merge([grey, grey, grey]), ramp[None])
-    canvas = np.dstack([colours, alpha.astype(np.uint8)])
+    alpha = alpha.astype(np.uint8)
+    canvas = cv2.merge([*(cv2.multiply(one, alpha, scale=1 / 255) for one in cv2.split(colours)), alpha])
     path = _Path(
         origin=origin,
         pan=pan,
@@ -192,7 +206,7 @@ def _object(rng: Generator, look: Look) -> _Layer:
         tilt=float(rng.normal(0.0, 0.2)),
         tilt_sway=0.25 * float(rng.random() < 0.3),
     )
-    return _Layer(np.ascontiguousarray(canvas), path, border)
+    return _Layer(canvas, path, border)
 
 
 def _figure(rng: Generator) -> npt.NDArray[np.uint8]:
