@@ -45,6 +45,8 @@ def describe(frames: npt.NDArray[np.uint8], before: FrameArray | None = None) ->
     lab = lab.reshape(count + 1, HEIGHT, WIDTH, 3).astype(np.float32)
     light = lab[..., 0] / 255.0
     now, change = light[1:], np.diff(light, axis=0)
+    if before is None and count > 1:
+        change[0] = change[1]  # nothing came before the first frame: it moves as the second does
     across, down = np.gradient(now, axis=2), np.gradient(now, axis=1)
 
     out = np.zeros((count, PATCHES, CHANNELS), np.float32)
@@ -78,8 +80,8 @@ def describe(frames: npt.NDArray[np.uint8], before: FrameArray | None = None) ->
 def relative_to_cue(values: npt.NDArray[np.floating]) -> FloatArray:
     """The same features [F, 33, 16] with channels 10-13 of the whole-frame token filled in over these frames.
 
-    10-12: activity smoothed over 1/3, 1 and 3 s, scaled so that the 5th percentile of the first is -1 and the 95th
-    is 1; 13: how much activity varies at all (0 = a still or steady picture).
+    10-12: activity smoothed over 1/3, 1 and 3 s, less its mean, scaled by half the span between the 5th and the 95th
+    percentile of the first; 13: how much activity varies at all (lowest for a still or steady picture).
     """
     from scipy.ndimage import gaussian_filter1d
 
@@ -93,7 +95,7 @@ def relative_to_cue(values: npt.NDArray[np.floating]) -> FloatArray:
     half_range = max((high - low) / 2.0, 0.125 * float(quick.mean()), 1e-3 * ACTIVITY_SCALE)
     for channel, seconds in ((10, 0.0), (11, 1.0), (12, 3.0)):
         curve = gaussian_filter1d(quick, seconds / FEATURE_SECONDS, mode="nearest") if seconds else quick
-        out[:, GLOBAL, channel] = np.clip((curve - (low + high) / 2.0) / half_range, -2.0, 3.0)
+        out[:, GLOBAL, channel] = np.clip((curve - quick.mean()) / half_range, -2.0, 3.0)
     out[:, GLOBAL, 13] = np.log(half_range / (float(quick.mean()) + 1e-6) + 1e-2)
     return out
 

@@ -1,0 +1,165 @@
+"""The spine of `core`: what was seen of a span of film, and what is asked of its music -> the music.
+
+    picture features ─▶ grid (tempo, beats on cuts) ─▶ control track ─▶ engine: codes ─▶ performer ─▶ synthesiser
+
+Many requests are decoded side by side; their audio is rendered one at a time, as it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core import checkpoint
+from core.engine import Engine, Job, Progress, Sampling
+from core.shapes import MUSIC_RATE
+from core.starter.constraints import allowed_codes
+from core.starter.controls import control_track, lagged
+from core.starter.grid import Grid
+from core.starter.palettes import Palette
+from core.starter.performer import choose_palette, perform
+from core.starter.styles import STYLES
+from core.starter.tempo import plan_grid
+from core.vision.descriptors import PatchDescriptors, relative_to_cue
+from core.vision.picture import FrameEncoder, PictureFeatures
+from core.windows import plan_windows
+
+KEYS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+_TONICS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+TEMPO_SLACK = 0.03  # a tempo that is asked for may still bend by this share to fit the film
+
+
+@dataclass(frozen=True, eq=False)
+class MusicRequest:
+    """One take of one cue. Times are seconds after the cue's in unless said otherwise.
+
+    features: what was seen during the cue, times shifted to its in. duration: seconds. style: a name of STYLES.
+    valence -1..1; energy 0..1, 0.5 = as the picture is; tempo in bpm or None; tonic 0..11 or None.
+    hits: (seconds, strength). speech: (start, end). lead, tail: samples played before the in and after the out;
+    samples: of the whole take, lead and tail included.
+    """
+
+    features: PictureFeatures
+    duration: float
+    style: str
+    valence: float
+    energy: float
+    tempo: float | None
+    tonic: int | None
+    seed: int
+    hits: Sequence[tuple[float, float]]
+    speech: Sequence[tuple[float, float]]
+    lead_seconds: float
+    samples: int
+    stems: bool = False
+    soundfont: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MusicTake:
+    """What was made: audio and stems [2, N] at 48 kHz, the grid, the key, MIDI, and the codes [K, S]."""
+
+    audio: npt.NDArray[np.float32]
+    stems: dict[str, npt.NDArray[np.float32]]
+    grid: Grid
+    key: str
+    midi: bytes
+    codes: npt.NDArray[np.int64]
+    palette: str
+
+
+class StarterModel:
+    """The starter model, loaded: encoder, decoder and score codec."""
+
+    def __init__(self, device: str = "cpu", folder: Path = checkpoint.STARTER) -> None:
+        self.model, self.card, self.sha256 = checkpoint.load(folder, device)
+        config = self.model.config
+        self.engine = Engine(self.model, Sampling(config.guidance, config.top_k, config.temperature))
+
+    def open_encoder(self) -> FrameEncoder:
+        """A fresh vision encoder for one film."""
+        return PatchDescriptors()
+
+    def generate_music(self, requests: Sequence[MusicRequest], progress: Progress | None = None) -> Iterator[MusicTake]:
+        """A take for each request, in order: all codes first, then the audio of one after the other."""
+        grids = [plan(request) for request in requests]
+        codes = self.engine.generate([job_of(r, g) for r, g in zip(requests, grids, strict=True)], progress)
+        for request, grid, written in zip(requests, grids, codes, strict=True):
+            yield play(request, grid, written)
+
+
+def plan(request: MusicRequest) -> Grid:
+    """Where the beats of a cue fall."""
+    style = STYLES[request.style]
+    tempo = style.tempo
+    if request.tempo is not None:
+        tempo = (request.tempo * (1 - TEMPO_SLACK), request.tempo * (1 + TEMPO_SLACK))
+    rng = np.random.default_rng([request.seed, 1])
+    return plan_grid(
+        request.duration, request.hits, tempo, style.steps_per_bar[0], style.ending == "button", rng
+    )
+
+
+def job_of(request: MusicRequest, grid: Grid) -> Job:
+    """What the engine is told of a cue."""
+    speech = spoken_steps(grid, request.speech)
+    return Job(
+        patches=relative_to_cue(request.features.values),
+        frame_times=request.features.times,
+        step_seconds=grid.seconds,
+        windows=plan_windows(grid.seconds),
+        seed=request.seed,
+        control=control_track(grid, request.style, request.valence, request.energy, speech),
+        lagged=lagged,
+        allowed=allowed_codes(grid, speech),
+    )
+
+
+def spoken_steps(grid: Grid, speech: Sequence[tuple[float, float]]) -> npt.NDArray[np.bool_]:
+    """[S]: does someone speak during the step?"""
+    spoken = np.zeros(grid.steps, bool)
+    for start, end in speech:
+        spoken |= (grid.seconds[1:] > start) & (grid.seconds[:-1] < end)
+    return spoken
+
+
+def play(request: MusicRequest, grid: Grid, codes: npt.NDArray[np.int64]) -> MusicTake:
+    """The score codec's decoder: codes -> notes -> audio."""
+    from core.starter.midi import to_midi
+
+    tonic = request.tonic if request.tonic is not None else _usual_tonic(request.style, request.seed)
+    performance = perform(codes, grid, request.style, tonic, request.seed, request.lead_seconds)
+    palette = choose_palette(request.style, request.seed)
+    audio, stems = render_audio(performance, palette, request)
+    return MusicTake(audio, stems, grid, KEYS[tonic], to_midi(performance), codes, palette.name)
+
+
+def render_audio(performance: Any, palette: Palette, request: MusicRequest) -> tuple[Any, dict[str, Any]]:
+    """Audio [2, N] and stems of a performance, by the synthesiser or through the user's sound font."""
+    raise NotImplementedError
+
+
+def _usual_tonic(style: str, seed: int) -> int:
+    """A tonic for a cue that was asked for in no key: any of the twelve, by seed."""
+    return int(np.random.default_rng([seed, 2]).integers(12))
+
+
+def parse_key(key: str) -> int:
+    """Tonic 0..11 of a key such as "C", "F#", "Bb" or "Am"; ValueError otherwise."""
+    name = key.strip().removesuffix("m")
+    if name[:1] in _TONICS and name[1:] in ("", "#", "b"):
+        return (_TONICS[name[0]] + {"": 0, "#": 1, "b": -1}[name[1:]]) % 12
+    raise ValueError(f"unknown key {key!r}: write C, F#, Bb, Am ...")
+
+
+def samples_of(seconds: float) -> int:
+    """Samples of a duration at 48 kHz."""
+    return round(seconds * MUSIC_RATE)
+
+
+__all__ = ["KEYS", "MusicRequest", "MusicTake", "StarterModel", "parse_key", "plan", "play", "replace"]
