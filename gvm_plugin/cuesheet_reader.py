@@ -81,7 +81,7 @@ class _Reader:
         provenance = document.get("provenance") or {}
         return CueSheet(
             video=self.value(video, "file", _text),
-            sha256=self.value(video, "sha256", _text, ""),
+            sha256=self.value(video, "sha256", _optional_text, ""),
             duration=duration,
             cues=tuple(cues),
             settings=self.settings(document),
