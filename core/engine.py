@@ -97,7 +97,7 @@ class Engine:
         waiting = list(enumerate(jobs))[::-1]
         self._allocate(jobs)
         slots: list[_Slot | None] = [None] * self.rows
-        total = sum(job.steps for job in jobs)
+        total, furthest = sum(job.steps for job in jobs), 0.0
         while waiting or any(slots):
             for row, slot in enumerate(slots):
                 if slot is None and waiting:
@@ -108,7 +108,9 @@ class Engine:
                     slots[row] = self._close(row, slot, done)
             if progress is not None:
                 written = sum(d.shape[-1] for d in done.values()) + sum(s.window.first + s.position for s in slots if s)
-                progress(min(1.0, written / total))
+                # A window is a few sequence steps longer than its codes, so the sum overshoots at its end.
+                furthest = max(furthest, min(1.0, written / total))
+                progress(furthest)
         return [done[index] for index in range(len(jobs))]
 
     # -- slots ---------------------------------------------------------------------------------------------------

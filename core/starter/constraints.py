@@ -37,6 +37,8 @@ def _mark_hits(energy: npt.NDArray[np.bool_], grid: Grid) -> None:
     flag = np.arange(v.CARD) // v.LEVELS
     expected = np.zeros(grid.steps, int)
     for hit in grid.hits:
+        if hit.step > grid.final_step:  # the last chord rings: the performer marks such a hit lightly
+            continue
         kind = v.FLAG_HIT if hit.strength >= STRONG else v.FLAG_ACCENT
         expected[hit.step] = max(expected[hit.step], kind)
     for step, kind in enumerate(expected):
@@ -48,9 +50,11 @@ def _mark_hits(energy: npt.NDArray[np.bool_], grid: Grid) -> None:
 
 
 def _place_bars(form: npt.NDArray[np.bool_], grid: Grid) -> None:
-    """Stream FORM [S, CARD]: a section code at every bar start and at the cue's first step, nothing elsewhere."""
+    """Stream FORM [S, CARD]: a section code at bar starts, the cue's first step and its last downbeat, only there."""
     starts = np.zeros(grid.steps, bool)
     starts[[0, *grid.bar_starts()]] = True
+    starts[grid.final_step :] = False
+    starts[grid.final_step] = True
     form[starts, 0] = False
     form[~starts, 1:] = False
 

@@ -55,4 +55,4 @@ def test_liveliness_is_relative_to_the_cue_but_a_steady_picture_stays_steady() -
     calm = relative_to_cue(describe(quiet_then_busy // 8))[:, GLOBAL, 10]
     assert np.corrcoef(lively, calm)[0, 1] > 0.95
     steady = relative_to_cue(describe(moving_square(160, 2)))[:, GLOBAL, 10]
-    assert np.abs(steady).mean() < 0.5
+    assert np.abs(steady).mean() < 0.6
