@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 MAX_TICK: Final = Fraction(2, 1000)
 # How often reading may fail in a row before the rest of the file counts as lost.
 MAX_READ_ERRORS: Final = 50
+MAX_OPENING_PACKETS: Final = 300  # packets looked at for the first picture
 
 
 def shown_name(path: Path) -> str:
@@ -82,6 +83,23 @@ def find_picture(container: InputContainer, path: Path) -> VideoStream:
     return next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
 
 
+def first_picture(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
+    """The first picture that can be decoded near the start of a just opened file, or None."""
+    try:
+        for number, packet in enumerate(container.demux(stream)):
+            try:
+                frames = stream.decode(packet)
+            except av.error.FFmpegError:
+                frames = []
+            if frames:
+                return frames[0]
+            if number > MAX_OPENING_PACKETS:
+                return None
+    except av.error.FFmpegError as err:
+        log.debug("%s: reading: %s", container.name, err)
+    return None
+
+
 def quarter_turns(degrees: float) -> int:
     """Quarter turns counterclockwise, 0..3, that set a picture upright whose display matrix says `degrees`."""
     return round(degrees / 90) % 4
@@ -99,6 +117,7 @@ class Scaler:
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: VideoFrame) -> FrameArray:
+        """`frame` as [height, width, 3] RGB."""
         turns = quarter_turns(frame.rotation)
         width, height = self._size if turns % 2 == 0 else self._size[::-1]
         small = self._reformatter.reformat(frame, width, height, "rgb24", interpolation=self._interpolation, threads=1)
