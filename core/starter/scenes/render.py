@@ -20,7 +20,7 @@ Frames = npt.NDArray[np.uint8]  # [F, height, width, 3] RGB
 _GREY: Final = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601 luma
 _PROBES: Final = (0.3, 1.5, 8.0)  # steps of the phase whose change is measured before a shot is drawn
 _PROBE_PLACES: Final = 2
-_CORRECTIONS: Final = 3  # times a shot is drawn again, at corrected speeds, until
+_CORRECTIONS: Final = 2  # times a shot is drawn again, at corrected speeds, until
 _GOOD_ENOUGH: Final = 0.12  # its changes are off by less than this on average (logarithm of the ratio)
 _KNOT: Final = 0.125  # slower than this, pictures are mixed from two drawn ones: OpenCV moves in 1/32 pixel
 _SOFT_SECONDS: Final = 0.7  # a dissolve, or a fade out and in
@@ -47,7 +47,7 @@ def render_scene(scene: LatentScene, fps: float = 8, width: int = 64, height: in
         out[inside] += pictures * share.astype(np.float32)[:, None, None, None]
         if shot.transition == "flash":
             glow = np.clip(1.0 - (times[inside] - shot.start) / 0.35, 0.0, 1.0).astype(np.float32)
-            out[inside] += (255.0 - out[inside]) * (glow * 0.9)[:, None, None, None]
+            out[inside] += (255.0 - out[inside]) * (glow * 0.6)[:, None, None, None]
     bar = round(scene.letterbox * height)
     if bar:
         out[:, :bar] = 0.0
@@ -61,9 +61,7 @@ def _with_follower(shots: tuple[SceneShot, ...]) -> Iterator[tuple[SceneShot, Sc
     return zip(shots, (*shots[1:], None), strict=True)
 
 
-def _shares(
-    shot: SceneShot, follower: SceneShot | None, times: FloatArray, lead: float, tail: float
-) -> FloatArray:
+def _shares(shot: SceneShot, follower: SceneShot | None, times: FloatArray, lead: float, tail: float) -> FloatArray:
     """How much of each frame [N] is this shot's: less than 1 in dissolves, and in fades, where the rest is black."""
     share = np.ones_like(times)
     half = _SOFT_SECONDS / 2
@@ -87,12 +85,8 @@ def _render_shot(
     view, speed = _able_view(rng, look, wanted, width, height)
     start = float(rng.uniform(0.0, 4.0))
     pictures = _draw(view, start + np.cumsum(speed) * (ACTIVITY_FPS / fps))
-    for _ in range(_CORRECTIONS if fps == ACTIVITY_FPS and len(times) > 1 else 0):
-        factor = _correction(pictures, wanted)
-        if np.mean(np.abs(np.log(factor))) < _GOOD_ENOUGH:
-            break
-        speed *= factor
-        pictures = _draw(view, start + np.cumsum(speed))
+    if fps == ACTIVITY_FPS and len(times) > 1:
+        pictures = _corrected(view, pictures, start, speed, wanted)
     if look.grain > 0:
         pictures += _grain(rng, len(times), width, height) * np.float32(255.0 * look.grain)
     if look.caption:
@@ -100,9 +94,7 @@ def _render_shot(
     return pictures
 
 
-def _able_view(
-    rng: Generator, look: Look, wanted: FloatArray, width: int, height: int
-) -> tuple[ShotView, FloatArray]:
+def _able_view(rng: Generator, look: Look, wanted: FloatArray, width: int, height: int) -> tuple[ShotView, FloatArray]:
     """(A view of `look` that can change as much as `wanted` [N], the speeds [N] of its phase that should do so).
 
     A small thing alone can't change the picture much: then the camera moves too, or at last the light is harder.
@@ -116,12 +108,20 @@ def _able_view(
     return view, _speed_for(wanted, steps, changes)
 
 
-def _correction(pictures: Pictures, wanted: FloatArray) -> FloatArray:
-    """Factors [N] for the speeds with which `pictures` were drawn, to bring their changes nearer to `wanted` [N]."""
-    grey = pictures @ (_GREY / 255)
-    found = np.abs(np.diff(grey, axis=0)).mean((1, 2)).astype(np.float64)
-    factor = np.clip((wanted[1:] + 1e-5) / (found + 1e-5), 0.3, 3.5)
-    return np.concatenate([factor[:1], factor])
+def _corrected(view: ShotView, pictures: Pictures, start: float, speed: FloatArray, wanted: FloatArray) -> Pictures:
+    """`pictures`, drawn with `speed` [N], or better ones: drawn again until they change by `wanted` [N]."""
+    best, best_error = pictures, np.inf
+    for attempt in range(_CORRECTIONS + 1):
+        found = np.abs(np.diff(pictures @ (_GREY / 255), axis=0)).mean((1, 2)).astype(np.float64)
+        factor = np.clip((wanted[1:] + 1e-5) / (found + 1e-5), 0.3, 3.5)
+        error = float(np.mean(np.abs(np.log(factor))))
+        if error < best_error:
+            best, best_error = pictures, error
+        if error < _GOOD_ENOUGH or attempt == _CORRECTIONS:
+            break
+        speed = speed * np.concatenate([factor[:1], factor]) ** 0.9
+        pictures = _draw(view, start + np.cumsum(speed))
+    return best
 
 
 def _probe(rng: Generator, view: ShotView) -> tuple[FloatArray, FloatArray]:

@@ -7,6 +7,8 @@ Real activity, measured at 8 frames a second, is a level of its own in every sho
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -25,13 +27,13 @@ def sample_scene(rng: Generator, duration: float | None = None) -> LatentScene:
     if duration is None:
         duration = float(np.clip(rng.lognormal(math.log(22.0), 0.45), 8.0, 60.0))
     valence = float(np.clip(rng.normal(0.05, 0.5), -1.0, 1.0))
-    scale = float(0.0018 * 130.0 ** rng.beta(1.4, 1.0))
+    scale = float(0.0013 * 180.0 ** rng.beta(1.6, 1.0))
     palette = _sample_palette(rng, valence)
     shots = _sample_shots(rng, duration, valence, palette, scale)
-    cuts = tuple((after.start, _cut_strength(before, after)) for before, after in zip(shots, shots[1:], strict=False))
+    cuts = tuple((after.start, _cut_strength(before, after)) for before, after in pairwise(shots))
     activity = _within_reach(_sample_activity(rng, duration, shots), shots, scale)
     pace = 60.0 * len(shots) / duration
-    motion = np.clip(math.log(scale / 0.002) / math.log(100.0), 0.0, 1.0)
+    motion = np.clip(math.log(scale / 0.0013) / math.log(180.0), 0.0, 1.0)
     hurry = np.clip(math.log(max(pace, 2.0) / 2.0) / math.log(30.0), 0.0, 1.0)
     return LatentScene(
         duration=duration,
@@ -65,15 +67,17 @@ def speech_spans(rng: Generator, scene: LatentScene) -> tuple[tuple[float, float
 def _sample_palette(rng: Generator, valence: float) -> tuple[Colour, Colour, Colour]:
     """Main, second and accent colour: happy scenes tend to warm, bright and saturated, sad ones to cold and grey."""
     warm, cold = float(rng.normal(0.09, 0.06)), float(rng.normal(0.58, 0.07))
-    first = warm if rng.random() < 0.5 + 0.4 * valence else cold
-    if rng.random() < 0.3:
+    first = warm if rng.random() < 0.5 + 0.45 * valence else cold
+    if rng.random() < 0.22:
         first = float(rng.choice([0.0, 0.05, 0.12, 0.3, 0.36, 0.5, 0.65, 0.75, 0.92]))  # a wood, a pink room
-    second = first + float(rng.choice([0.0, 0.08, -0.08, 0.3, 0.5])) + float(rng.normal(0.0, 0.04))
-    saturation = float(np.clip(rng.normal(0.46 + 0.16 * valence, 0.26), 0.02, 1.0))
-    value = float(np.clip(rng.normal(0.35 + 0.16 * valence, 0.16), 0.05, 0.8))
+    second = first + float(rng.choice([0.0, 0.04, 0.08, -0.08, -0.04, 0.3, 0.5])) + float(rng.normal(0.0, 0.04))
+    saturation = float(np.clip(rng.normal(0.44 + 0.2 * valence, 0.24), 0.02, 1.0))
+    if rng.random() < 0.18:
+        saturation = float(rng.uniform(0.85, 1.0))  # coloured light, drawn films
+    value = float(np.clip(rng.normal(0.36 + 0.3 * valence, 0.16), 0.05, 0.85))
     return (
         (first % 1.0, saturation, value),
-        (second % 1.0, float(np.clip(saturation + rng.normal(0.0, 0.15), 0.0, 0.95)), value),
+        (second % 1.0, float(np.clip(saturation + rng.normal(0.0, 0.15), 0.0, 1.0)), value),
         (float(rng.random()), float(np.clip(saturation + rng.uniform(0.0, 0.5), 0.0, 1.0)), min(1.0, value + 0.25)),
     )
 
@@ -84,9 +88,13 @@ def _sample_shots(
     """Shots that fill [0, duration): lengths by a cutting rate that may change, looks that may come back."""
     changing = rng.random() < 0.4
     lengths = np.exp(rng.uniform(math.log(0.9), math.log(9.0), size=2 if changing else 1))
+    if scale > 0.05 and rng.random() < 0.3:  # a montage
+        lengths *= 0.5
     one_take = rng.random() < 0.12
     soft = rng.random() < 0.25
     variety = rng.uniform(0.03, 0.25)
+    plain = rng.random() < 0.1
+    tripod = scale < 0.008 and rng.random() < 0.4
     shots: list[SceneShot] = []
     looks: list[Look] = []
     at = 0.0
@@ -97,7 +105,8 @@ def _sample_shots(
         if len(looks) > 1 and rng.random() < 0.25:
             look = looks[int(rng.integers(len(looks) - 1))]
         else:
-            look = _sample_look(rng, valence, palette, variety, scale)
+            look = _sample_look(rng, valence, palette, variety, scale, tripod)
+            look = replace(look, texture="cloud", horizon=False) if plain else look
             looks.append(look)
         kinds = ("dissolve", "fade", "flash") if soft else ("flash", "fade", "dissolve")
         kind = str(rng.choice(kinds, p=(0.8, 0.15, 0.05))) if rng.random() < (0.6 if soft else 0.08) else "cut"
@@ -107,30 +116,34 @@ def _sample_shots(
 
 
 def _sample_look(
-    rng: Generator, valence: float, palette: tuple[Colour, Colour, Colour], variety: float, scale: float
+    rng: Generator, valence: float, palette: tuple[Colour, Colour, Colour], variety: float, scale: float, tripod: bool
 ) -> Look:
     """A look in the scene's palette, differing from its other looks by `variety`."""
 
     def vary(colour: Colour) -> Colour:
         hue, saturation, value = colour
+        hue = float(hue + rng.normal(0.0, 0.35 * variety)) % 1.0
+        if 0.2 < hue < 0.48 or 0.74 < hue < 0.95:  # few things are neon green or magenta
+            saturation *= 0.65
         return (
-            float(hue + rng.normal(0.0, 0.35 * variety)) % 1.0,
+            hue,
             float(np.clip(saturation + rng.normal(0.0, variety), 0.0, 1.0)),
             float(np.clip(value + rng.normal(0.0, variety), 0.03, 0.92)),
         )
 
     colours = (vary(palette[0]), vary(palette[1]), vary(palette[2]))
     busy = scale > 0.03
+    camera = 0.0 if tripod else float(rng.choice([0.0, 0.3, 1.0], p=(0.15, 0.25, 0.6) if busy else (0.45, 0.3, 0.25)))
     return Look(
         seed=int(rng.integers(2**31)),
         colours=colours,
         brightness=float(np.clip(colours[0][2] + rng.normal(0.0, 0.5 * variety), 0.04, 0.85)),
-        contrast=float(np.clip(rng.normal(6.0 if busy else 5.0, 1.4) + 0.3 * valence, 2.0, 9.0)),
+        contrast=float(np.clip(rng.normal(6.0 if busy else 5.0, 1.7) + 0.3 * valence, 1.6, 9.5)),
         texture=str(rng.choice(TEXTURE_FAMILIES)),
-        camera=float(rng.choice([0.0, 0.3, 1.0], p=(0.15, 0.25, 0.6) if busy else (0.45, 0.25, 0.3))),
-        objects=int(rng.integers(0, 4)),
+        camera=camera,
+        objects=1 if tripod else int(rng.integers(0 if camera == 1.0 else 1, 4)),
         grain=float(np.exp(rng.uniform(math.log(1e-4), math.log(4e-3)))) * min(1.0, scale / 0.02),
-        flicker=float(rng.choice([0.0, 0.0, 0.0, 0.3, 1.0])),
+        flicker=0.0 if tripod else float(rng.choice([0.0, 0.3, 1.0], p=(0.7, 0.2, 0.1))),
         horizon=bool(rng.random() < 0.4),
         caption=bool(rng.random() < 0.12),
     )
@@ -180,7 +193,7 @@ def _within_reach(activity: FloatArray, shots: tuple[SceneShot, ...], scale: flo
         inside = (times >= shot.start) & (times < shot.end)
         if inside.any():
             tone = shot.look.brightness * (1.0 - shot.look.brightness) * shot.look.contrast
-            reach = 0.085 * math.sqrt(tone)  # measured: four looks in five can change this much from frame to frame
+            reach = 0.1 * math.sqrt(tone)  # measured: half of the looks can change so much, the rest in harder light
             most = float(np.percentile(activity[inside], 95)) * scale
             activity[inside] = np.minimum(activity[inside] * min(1.0, reach / most), 1.25 * reach / scale)
     return activity

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import colorsys
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from core.starter.scenes.latent import Colour, Look
 from core.starter.scenes.textures import HEIGHT, WIDTH, texture_bank
 
 Phases = npt.NDArray[np.float64]  # [N]
-Canvas = npt.NDArray[np.uint8]  # [h, w, 3 or 4]: RGB, or RGB and alpha
+Canvas = npt.NDArray[Any]  # uint8, [h, w, 3 or 4]: RGB, or RGB and alpha
 Pictures = npt.NDArray[np.float32]  # [N, height, width, 3], 0..255
 
 _GREY = np.array([0.299, 0.587, 0.114])  # BT.601 luma
@@ -84,6 +85,7 @@ class ShotView:
         self._objects = [_object(rng, look) for _ in range(look.objects)]
         x, y = np.linspace(-1, 1, width), np.linspace(-1, 1, height)
         dark = rng.uniform(0.0, 0.35) * (x[None] ** 2 + y[:, None] ** 2) / 2
+        self._lamp = (np.clip(0.5 + 0.7 * x * rng.choice([-1.0, 1.0]), 0.0, 1.0))[None, None, :, None]
         self._vignette = (1.0 - dark).astype(np.float32)[..., None]
 
     def at(self, phases: Phases) -> Pictures:
@@ -92,8 +94,11 @@ class ShotView:
         for layer in self._objects:
             stack = _over(layer.draw(phases, self.width, self.height), stack)
         pictures = stack.astype(np.float32)
-        light = 1.0 + self._flicker * np.sin(phases * 0.4)
-        pictures *= light.astype(np.float32)[:, None, None, None] * self._vignette
+        if self._flicker:  # two lamps a quarter turn apart, so that the light never stands still at its turning
+            angle = (phases * 0.4)[:, None, None, None]
+            lamps = 1.0 + self._flicker * (self._lamp * np.sin(angle) + (1.0 - self._lamp) * np.cos(angle))
+            pictures *= lamps.astype(np.float32)
+        pictures *= self._vignette
         return np.minimum(pictures, np.float32(255.0), out=pictures)
 
 
@@ -106,7 +111,7 @@ def _over(top: Canvas, below: Canvas) -> Canvas:
     return np.asarray(cv2.add(seen, colours), dtype=np.uint8).reshape(below.shape)
 
 
-def tone_ramp(colour: Colour, highlight: Colour, brightness: float, contrast: float) -> npt.NDArray[np.uint8]:
+def tone_ramp(colour: Colour, highlight: Colour, brightness: float, contrast: float) -> Canvas:
     """RGB of the 256 greys, [256, 3]: an S-curve of mean `brightness`, tinted from `colour` to `highlight`."""
     grey = np.linspace(0.0, 1.0, 256)
     value = 1.0 / (1.0 + np.exp(-(np.log(brightness / (1.0 - brightness)) + contrast * (grey - 0.5))))
@@ -115,13 +120,13 @@ def tone_ramp(colour: Colour, highlight: Colour, brightness: float, contrast: fl
     tint /= (tint @ _GREY)[:, None] ** 0.7
     rgb = tint * value[:, None]
     over = np.clip(rgb - 1.0, 0.0, None).sum(1, keepdims=True)  # light that a channel can't hold spills to white
-    return (np.clip(rgb + 0.3 * over, 0.0, 1.0) * 255).astype(np.uint8)
+    return np.asarray(np.clip(rgb + 0.3 * over, 0.0, 1.0) * 255, dtype=np.uint8)
 
 
-def _texture(rng: Generator, family: str) -> npt.NDArray[np.uint8]:
+def _texture(rng: Generator, family: str) -> Canvas:
     """A texture of `family`, [144, 224], shifted, mirrored or mixed with another at random."""
     bank = texture_bank()
-    one = bank[family][int(rng.integers(len(bank[family])))]
+    one: Canvas = bank[family][int(rng.integers(len(bank[family])))]
     if rng.random() < 0.5:
         one = cv2.flip(one, 1)
     if rng.random() < 0.5:
@@ -142,7 +147,9 @@ def _ground(rng: Generator, look: Look, camera: float) -> _Layer:
         grey = cv2.blendLinear(sky, grey, above, 1.0 - above)
     if rng.random() < 0.7:  # a part in focus, the rest smooth
         focus = np.clip((_texture(rng, "cloud").astype(np.float32) - rng.uniform(60, 170)) / 40.0, 0.0, 1.0)
-        coarse = cv2.resize(grey, None, fx=(shrink := 1.0 / rng.uniform(4, 12)), fy=shrink, interpolation=cv2.INTER_AREA)
+        coarse = cv2.resize(
+            grey, None, fx=(shrink := 1.0 / rng.uniform(4, 12)), fy=shrink, interpolation=cv2.INTER_AREA
+        )
         smooth = cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
         grey = cv2.blendLinear(grey, smooth, focus, 1.0 - focus)
     ramps = [
@@ -164,7 +171,7 @@ def _ground(rng: Generator, look: Look, camera: float) -> _Layer:
         pan=(float(np.cos(direction)) * straight, float(np.sin(direction)) * straight * flat),
         ellipse=(shake, shake * float(rng.uniform(0.4, 1.0))),
         turn_phase=float(rng.uniform(0, 2 * np.pi)),
-        zoom=float(rng.uniform(0.6, 1.6)),
+        zoom=float(rng.uniform(0.35, 1.6)),
         zoom_sway=0.25 * camera * float(rng.random() < 0.3),
         tilt=float(rng.normal(0.0, 0.06)),
         tilt_sway=0.2 * camera * float(rng.random() < 0.2),
@@ -209,7 +216,7 @@ def _object(rng: Generator, look: Look) -> _Layer:
     return _Layer(canvas, path, border)
 
 
-def _figure(rng: Generator) -> npt.NDArray[np.uint8]:
+def _figure(rng: Generator) -> Canvas:
     """Alpha [96, 96] of a figure: a person, a vehicle, a ball or a lump; its edge is soft by up to two pixels."""
     alpha = np.zeros((_SPRITE, _SPRITE), np.uint8)
     middle = _SPRITE // 2
@@ -233,5 +240,5 @@ def _figure(rng: Generator) -> npt.NDArray[np.uint8]:
             radii = rng.uniform(16, 44, 12)
             outline = np.stack([middle + radii * np.cos(angles), middle + radii * np.sin(angles)], 1)
             cv2.fillPoly(alpha, [outline.astype(np.int32)], 255, cv2.LINE_AA)
-    blurred: npt.NDArray[np.uint8] = cv2.GaussianBlur(alpha, (0, 0), float(rng.uniform(0.8, 4.0)))
+    blurred: Canvas = cv2.GaussianBlur(alpha, (0, 0), float(rng.uniform(0.8, 4.0)))
     return blurred

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
@@ -21,9 +22,9 @@ _PER_FAMILY: Final = 8
 def texture_bank() -> dict[str, tuple[Grey, ...]]:
     """Family name -> textures [144, 224], each spread over 0..255 with mean about 128. About 0.3 s the first time."""
     rng = np.random.default_rng(20)
-    draw = {
-        "cloud": lambda: _noise(rng, rng.uniform(1.4, 2.0)),
-        "rock": lambda: _noise(rng, rng.uniform(0.8, 1.25)),
+    draw: dict[str, Callable[[], npt.NDArray[np.float64]]] = {
+        "cloud": lambda: _noise(rng, float(rng.uniform(1.4, 2.0))),
+        "rock": lambda: _noise(rng, float(rng.uniform(0.8, 1.25))),
         "leaves": lambda: _leaves(rng, round_shapes=True),
         "blocks": lambda: _leaves(rng, round_shapes=False),
         "city": lambda: _city(rng),
@@ -38,13 +39,13 @@ def grain_bank() -> npt.NDArray[np.float32]:
     """Film grain [32, 72, 128, 1] of unit standard deviation, a little blotchy as real grain is."""
     noise = np.random.default_rng(21).normal(size=(32, 72, 128)).astype(np.float32)
     blotchy = np.stack([cv2.GaussianBlur(frame, (3, 3), 0.6) for frame in noise])
-    return (blotchy / blotchy.std())[..., None]
+    return np.asarray(blotchy / blotchy.std(), dtype=np.float32)[..., None]
 
 
 def _levels(texture: npt.NDArray[np.float64]) -> Grey:
     """`texture` with its 1st..99th percentiles spread over 0..255."""
     low, high = np.percentile(texture, [1.0, 99.0])
-    return np.clip((texture - low) / (high - low + 1e-9) * 255.0, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip((texture - low) / (high - low + 1e-9) * 255.0, 0, 255), dtype=np.uint8)
 
 
 def _noise(rng: Generator, slope: float) -> npt.NDArray[np.float64]:
@@ -59,7 +60,7 @@ def _noise(rng: Generator, slope: float) -> npt.NDArray[np.float64]:
 
 def _unit_noise(rng: Generator, slope: float) -> npt.NDArray[np.float64]:
     noise = _noise(rng, slope)
-    return noise / noise.std()
+    return np.asarray(noise / noise.std())
 
 
 def _leaves(rng: Generator, round_shapes: bool) -> npt.NDArray[np.float64]:
