@@ -10,7 +10,7 @@ from typing import Final
 
 from core.starter import vocab as v
 from core.starter.conductor import ChordSpan, Conductor
-from core.starter.drumming import keys_of, strike
+from core.starter.drumming import SHORTEST_SWELL, keys_of, strike
 from core.starter.grid import GridHit
 from core.starter.palettes import FX_IMPACT, FX_REVERSE_CYMBAL, FX_SWELL, INSTRUMENTS
 from core.starter.players import VOICES
@@ -101,7 +101,7 @@ def _swell_into(c: Conductor, hit: GridHit, previous: float) -> None:
 def play_pickup(conductor: Conductor) -> None:
     """A soft swell through the lead-in to the cue's first downbeat, and a bass pickup where the tempo leaves room."""
     c = conductor
-    if c.lead_seconds < 0.2:
+    if c.lead_seconds < SHORTEST_SWELL:
         return
     length = min(PICKUP_SECONDS, c.lead_seconds)
     pitch = FX_SWELL if c.level[0] <= 5 else FX_REVERSE_CYMBAL

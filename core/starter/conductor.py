@@ -19,6 +19,7 @@ from core.starter.palettes import Palette, Part
 from core.starter.voicing import transposition
 
 RING_SECONDS: Final = 2.0  # how long the last chord is held past the cue's out, for the next cue to fade in under
+HELD_OVER_STEPS: Final = 8  # a note struck this many sixteenths before the last downbeat may ring on through it
 BUTTON_SECONDS: Final = 0.22  # length of a full stop
 LUFT_SECONDS: Final = 0.06  # what ends at a hit stops this much earlier: the short breath that makes it stand out
 SOFTEST: Final = 0.25  # velocity of ENERGY level 0; level 15 is 1.0
@@ -167,7 +168,9 @@ class Conductor:
         """
         if first == self.final:
             return self.ring_end
-        last = min(last, self.next_breath[first], self.final)
+        last = min(last, self.next_breath[first])
+        if last > self.final:  # struck just before the last downbeat and held over it: that is the last chord
+            return self.ring_end if self.final - first <= HELD_OVER_STEPS else self.at[self.final]
         if last == self.final:
             return self.at[last] + (0.0 if self.grid.button else min(extra, 0.02))
         if last in self.hits or self.breathing(last):

@@ -29,6 +29,8 @@ PAN: Final = {42: 0.28, 46: 0.28, 51: -0.3, 53: -0.3, 49: 0.2, 70: -0.4, 54: 0.4
               48: -0.25, 45: 0.05, 41: 0.3, 52: -0.15, 37: 0.1, 39: 0.05}  # fmt: skip
 LENGTH: Final = {49: 2.5, 52: 3.5, 51: 1.2, 53: 1.2, 46: 0.35, 36: 0.6, 41: 1.2, 43: 0.8, 45: 0.9, 48: 0.7}
 STROKES_PER_SECOND: Final = 13.0
+SHORTEST_SWELL: Final = 0.3  # s; a shorter swell is a click
+LEAD_STEPS: Final = 8  # a roll or riser reaches to a hit this many sixteenths after its code
 HEARTBEAT_SECONDS: Final = 0.21  # between the two beats of a heart
 
 
@@ -80,6 +82,7 @@ def play_percussion(conductor: Conductor) -> None:
         if code in (v.PERC_ROLL, v.PERC_RISER):
             while last < c.final and row[last] == code and last not in c.hits:
                 last += 1
+            last = _led_to(c, last)
             (_roll if code == v.PERC_ROLL else _riser)(c, step, last)
         elif code and not c.breathing(step):
             start = c.start(step, kit)
@@ -93,11 +96,22 @@ def play_percussion(conductor: Conductor) -> None:
         step = last
 
 
+def _led_to(c: Conductor, last: int) -> int:
+    """The step that a roll or riser written up to step `last` leads to: a hit within two beats, else `last`."""
+    row = c.streams[v.PERC]
+    for step in range(last, min(last + LEAD_STEPS, c.final) + 1):
+        if step in c.hits:
+            return step
+        if row[step] != v.PERC_NONE:
+            break
+    return min(last, c.final)
+
+
 def _roll(c: Conductor, first: int, last: int) -> None:
     """Strokes that swell from `first` to just before `last`."""
     key = keys_of(c.palette.drums.instrument, "roll")[0]
-    begin, end = c.at[first], c.at[min(last, c.final)]
-    loud = c.loudness(max(first, min(last, c.final) - 1), 0.0)
+    begin, end = c.at[first], c.at[last]
+    loud = c.loudness(max(first, last - 1), 0.0)
     at = begin
     while at < end - 0.03:
         share = (at - begin) / max(end - begin, 1e-6)
@@ -106,8 +120,6 @@ def _roll(c: Conductor, first: int, last: int) -> None:
 
 
 def _riser(c: Conductor, first: int, last: int) -> None:
-    """A riser that ends exactly on the next hit within two bars, or where its code ends."""
-    reach = range(last, min(first + 2 * c.grid.steps_per_bar, c.final) + 1)
-    last = next((step for step in reach if step in c.hits), min(last, c.final))
-    if c.at[last] - c.at[first] > 0.2:
+    """A riser that ends exactly on step `last`."""
+    if c.at[last] - c.at[first] > SHORTEST_SWELL:
         c.play("hits", "fx", c.at[first], c.at[last], FX_RISER, 0.8 * c.loudness(first, 0.0))

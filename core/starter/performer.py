@@ -60,7 +60,7 @@ def _one_string_per_pitch(draft: Draft) -> bool:
 def _complete_ending(c: Conductor) -> None:
     """The last downbeat has a chord and a root, whatever the codes wrote there."""
     chord, start, loud = c.chord(c.final), c.at[c.final], c.loudness(c.final, 0.5)
-    begun = {draft.stem for draft in c.drafts if abs(draft.start - start) < 0.02}
+    begun = {draft.stem for draft in c.drafts if draft.end >= c.ring_end - 0.05 or abs(draft.start - start) < 0.02}
     if "bass" not in begun:
         part = c.palette.bass
         root = fold(36 + chord.root, part.playing.low, part.playing.high)
