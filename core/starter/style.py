@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from core.starter.vocab import CYMBAL, FIGURE_BLOCK, KICK, PERC_NONE
+from core.starter.vocab import CYMBAL, FIGURE_BLOCK, KICK, PERC_NONE, SNARE, TOM
 
 CounterKind = Literal["guide", "thirds", "answer", "octave"]
 NEVER: Final = 99  # a level no step reaches
@@ -89,6 +89,7 @@ class Style:
     straight. chord_bars: bars per chord. phrase_bars: usual length of a phrase. lead: (lowest, highest) pitch of the
     melody. register: of the chords, 0..2. grace: share of a motif's notes that are ornamented. pad: loudness of the
     pad at rest and at full energy. counters: kinds of second voice. accent_*: how a strong hit is played.
+    fill: drums of the first and second half of a beat's fill at a phrase's end, 0 for none.
     bell: PERC_* code that marks a light accent. riser: PERC_* code that leads to the strongest hits, or PERC_NONE.
     ending: "ring" lets the last chord ring, "button" ends short where the grid asks for it.
     """
@@ -109,6 +110,7 @@ class Style:
     accent_drums: int = KICK | CYMBAL
     accent_perc: int = PERC_NONE
     accent_figure: int = FIGURE_BLOCK
+    fill: tuple[int, int] = (TOM, SNARE)
     bell: int = PERC_NONE
     riser: int = PERC_NONE
     ending: Literal["ring", "button"] = "ring"

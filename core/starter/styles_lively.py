@@ -13,6 +13,7 @@ from core.starter.vocab import (
     FIGURE_ROLLED,
     FIGURE_STAB,
     FIGURE_STRUM_DOWN,
+    GHOST,
     KICK,
     PERC_CLAVE,
     PERC_HAT,
@@ -34,18 +35,36 @@ ACOUSTIC: Final = Style(
     colours=(
         Colour(-0.6, "minor", ("vi IV I V", "vi I V IV"), ("IV vi ii V", "ii vi IV V"), "IV V", "vi"),
         Colour(0.1, "mixolydian", ("I bVII IV I", "Iadd9 v7 IV I"), ("bVII IV I I", "ii7 IV bVII IV"), "bVII IV", "I"),
-        Colour(0.6, "major", ("I V vi IV", "Iadd9 IV vi V", "I IVadd9 V IV"), ("vi IV ii7 V", "IV I IV V", "ii7 V vi IV"), "IV V", "I"),
+        Colour(
+            0.6,
+            "major",
+            ("I V vi IV", "Iadd9 IV vi V", "I IVadd9 V IV"),
+            ("vi IV ii7 V", "IV I IV V", "ii7 V vi IV"),
+            "IV V",
+            "I",
+        ),
     ),
     metres=(
         Metre(
             16,
             (
-                Groove("7.......8.c.....", "....9.......9...", "", "..c...b...c...bd",
-                       ((PERC_SHAKER, "8b7b8b7b8b7b8b7b"),)),
-                Groove("7.....a...8.....", "....9.......9..e", "", "......c.......c.",
-                       ((PERC_TAMBOURINE, "....b.......b..."), (PERC_SHAKER, "7.7c7.7c7.7c7.7c"))),
-                Groove("6...a...7...a...", "....8.......8...", "..............de", "..b...b...b...b.",
-                       ((PERC_SHAKER, "7a8c7a8c7a8c7a8c"),)),
+                Groove(
+                    "7.......8.c.....", "....9.......9...", "", "..c...b...c...bd", ((PERC_SHAKER, "8b7b8b7b8b7b8b7b"),)
+                ),
+                Groove(
+                    "7.....a...8.....",
+                    "....9.......9..e",
+                    "",
+                    "......c.......c.",
+                    ((PERC_TAMBOURINE, "....b.......b..."), (PERC_SHAKER, "7.7c7.7c7.7c7.7c")),
+                ),
+                Groove(
+                    "6...a...7...a...",
+                    "....8.......8...",
+                    "..............de",
+                    "..b...b...b...b.",
+                    ((PERC_SHAKER, "7a8c7a8c7a8c7a8c"),),
+                ),
             ),
             (
                 Figure("1...4.6b..5.4.6b", "D...D.UU..U.D.UU", "D...D.UUD.U.D.UU"),
@@ -57,7 +76,7 @@ ACOUSTIC: Final = Style(
                 BassLine("1.....8.5...8...", "r.....r.5...r..."),
                 BassLine("1...8...4...7.b.", "r...r...5...5.a."),
             ),
-            ("3.4.b.5...6.-...", "3..5..4.b.4.b.-.", "..3.5.4...6.b.-.", "4.b.3...5.b.4.-.", "3.....5.4.6.-..."),
+            ("2.3.b.4...5.-...", "2..4..3.b.3.b.-.", "..2.4.3...5.b.-.", "3.b.2...4.b.3.-.", "2.....4.3.5.-..."),
         ),
         Metre(
             12,
@@ -70,7 +89,7 @@ ACOUSTIC: Final = Style(
                 Figure("1...5.4...6b", "D...U.D...UU", "D.U.D.D.UUDU"),
             ),
             (BassLine("1.....4.....", "r.....5....."), BassLine("1...9.5...b.", "r...r.5...a.")),
-            ("3...5.4.b.-.", "3.b.5.4...-.", "4.5.6.3...-."),
+            ("2...4.3.b.-.", "2.b.4.3...-.", "3.4.5.2...-."),
         ),
     ),
     lead=(7, 24),
@@ -87,20 +106,56 @@ LOFI: Final = Style(
     tempo=(68, 88),
     swing=0.59,
     colours=(
-        Colour(-0.5, "dorian", ("i9 iv9 i9 bVIImaj7", "i9 bVImaj7 iv9 V9"), ("iv9 bVII bIIImaj7 V9", "bVImaj7 V9 i9 i9"), "iv9 V9", "i9"),
-        Colour(0.3, "major", ("ii9 V9 Imaj7 vi7", "Imaj7 vi7 ii9 V9"), ("iii7 vi9 ii9 V9", "IVmaj7 iii7 ii9 V9"), "ii9 V9", "Imaj7"),
-        Colour(0.8, "major", ("IVmaj7 V9 iii7 vi7", "Imaj7 IVmaj7 iii7 vi9"), ("ii9 iii7 IVmaj7 V9", "vi9 ii9 V9 Imaj7"), "ii9 V9", "Imaj7"),
+        Colour(
+            -0.5,
+            "dorian",
+            ("i9 iv9 i9 bVIImaj7", "i9 bVImaj7 iv9 V9"),
+            ("iv9 bVII bIIImaj7 V9", "bVImaj7 V9 i9 i9"),
+            "iv9 V9",
+            "i9",
+        ),
+        Colour(
+            0.3,
+            "major",
+            ("ii9 V9 Imaj7 vi7", "Imaj7 vi7 ii9 V9"),
+            ("iii7 vi9 ii9 V9", "IVmaj7 iii7 ii9 V9"),
+            "ii9 V9",
+            "Imaj7",
+        ),
+        Colour(
+            0.8,
+            "major",
+            ("IVmaj7 V9 iii7 vi7", "Imaj7 IVmaj7 iii7 vi9"),
+            ("ii9 iii7 IVmaj7 V9", "vi9 ii9 V9 Imaj7"),
+            "ii9 V9",
+            "Imaj7",
+        ),
     ),
     metres=(
         Metre(
             16,
             (
-                Groove("5.....a...7....d", "....8.......8...", "", ".......c.b.....c",
-                       ((PERC_HAT, "8b7b8b7b8b7b8b7b"), (PERC_HAT_OPEN, "..............d."))),
-                Groove("5..b......6..c..", "....8.......8..e", "", "..c....d..c....d",
-                       ((PERC_HAT, "7.6c7.6b7.6c7.6b"), (PERC_SHAKER, ".b...b...b...b..")),),
-                Groove("5......9..6.....", "....7.......7...", "", ".c...c....d..c..",
-                       ((PERC_HAT, "7a8c7a8c7a8c7a8c"), (PERC_RIDE, "c...c...c...c..."))),
+                Groove(
+                    "5.....a...7....d",
+                    "....8.......8...",
+                    "",
+                    ".......c.b.....c",
+                    ((PERC_HAT, "8b7b8b7b8b7b8b7b"), (PERC_HAT_OPEN, "..............d.")),
+                ),
+                Groove(
+                    "5..b......6..c..",
+                    "....8.......8..e",
+                    "",
+                    "..c....d..c....d",
+                    ((PERC_HAT, "7.6c7.6b7.6c7.6b"), (PERC_SHAKER, ".b...b...b...b..")),
+                ),
+                Groove(
+                    "5......9..6.....",
+                    "....7.......7...",
+                    "",
+                    ".c...c....d..c..",
+                    ((PERC_HAT, "7a8c7a8c7a8c7a8c"), (PERC_RIDE, "c...c...c...c...")),
+                ),
             ),
             (
                 Figure("1.....4...7b6..b", "B.....H...S.H..H", "B.....B...SHB..H"),
@@ -112,7 +167,7 @@ LOFI: Final = Style(
                 BassLine("2..8......5...b.", "r..r......r...a."),
                 BassLine("2......8..5..9b.", "r......o..5..ra."),
             ),
-            ("..3.5..4.b..-...", "3..4.b.5....-...", "....4.5.6.b.4.-.", "4.b.5..6..-.....", "..4..5.3.b.6..-."),
+            ("..1.4..3.b.5-...", "2..3.b.4....5.-.", "....2.4.5.b.3.-.", "3.b.1.4..5..-...", "..3..4.1.b.5..-."),
         ),
     ),
     lead=(9, 26),
@@ -122,6 +177,7 @@ LOFI: Final = Style(
     accent_drums=KICK | SNARE | CYMBAL,
     accent_perc=PERC_HAT_OPEN,
     accent_figure=FIGURE_ROLLED,
+    fill=(GHOST, SNARE),
     bell=PERC_RIDE_BELL,
 )
 
@@ -131,20 +187,48 @@ UPBEAT: Final = Style(
     tempo=(104, 128),
     swing=0.5,
     colours=(
-        Colour(-0.4, "minor", ("i bVI bIII bVII", "i bVII bVI bVII"), ("bVI bIII bVII i", "iv bVI bIII bVII"), "bVI bVII", "i"),
+        Colour(
+            -0.4,
+            "minor",
+            ("i bVI bIII bVII", "i bVII bVI bVII"),
+            ("bVI bIII bVII i", "iv bVI bIII bVII"),
+            "bVI bVII",
+            "i",
+        ),
         Colour(0.3, "major", ("vi IV I V", "I V vi IV"), ("IV V vi I", "ii7 IV vi V"), "IV V", "I"),
-        Colour(0.8, "major", ("I vi IV V", "I IV vi V", "Iadd9 IV ii7 Vsus"), ("IV V I vi", "vi V IV V"), "IV Vsus", "I"),
+        Colour(
+            0.8, "major", ("I vi IV V", "I IV vi V", "Iadd9 IV ii7 Vsus"), ("IV V I vi", "vi V IV V"), "IV Vsus", "I"
+        ),
     ),
     metres=(
         Metre(
             16,
             (
-                Groove("4...6...5...6...", "....9.......9...", "..............de", "",
-                       ((PERC_HAT, "b.8cb.8cb.8cb.8c"), (PERC_HAT_OPEN, "..b...b...b...b."), (PERC_TAMBOURINE, "....e.......e..."))),
-                Groove("4...6...5...6...", "....8.......8..d", "", "......c..d....c.",
-                       ((PERC_SHAKER, "7b8b7b8b7b8b7b8b"), (PERC_HAT_OPEN, "..c...c...c...c."))),
-                Groove("5...7..b5...7...", "....8.......8...", "...........e.eed", "..c.......c.....",
-                       ((PERC_TAMBOURINE, "..8a..8a..8a..8a"), (PERC_HAT_LOUD, "d...d...d...d..."))),
+                Groove(
+                    "4...6...5...6...",
+                    "....9.......9...",
+                    "..............de",
+                    "",
+                    (
+                        (PERC_HAT, "b.8cb.8cb.8cb.8c"),
+                        (PERC_HAT_OPEN, "..b...b...b...b."),
+                        (PERC_TAMBOURINE, "....e.......e..."),
+                    ),
+                ),
+                Groove(
+                    "4...6...5...6...",
+                    "....8.......8..d",
+                    "",
+                    "......c..d....c.",
+                    ((PERC_SHAKER, "7b8b7b8b7b8b7b8b"), (PERC_HAT_OPEN, "..c...c...c...c.")),
+                ),
+                Groove(
+                    "5...7..b5...7...",
+                    "....8.......8...",
+                    "...........e.eed",
+                    "..c.......c.....",
+                    ((PERC_TAMBOURINE, "..8a..8a..8a..8a"), (PERC_HAT_LOUD, "d...d...d...d...")),
+                ),
             ),
             (
                 Figure("1.6.3.6a3.6.4.6a", "B.H.B.HHB.H.B.HH", "B.B.B.BHB.B.B.BH"),
@@ -156,7 +240,7 @@ UPBEAT: Final = Style(
                 BassLine("1.....6.4...8.9.", "r.....r.r...5.a."),
                 BassLine("1-8-5-8-4-8-5-8-", "r.o.r.o.r.o.r.o."),
             ),
-            ("3.4.b.5.b.4.-...", "3..4..5.b.5.b.-.", "..4.4.b.5..6.b-.", "3.b.5.4.b.5.-...", "4..5..3.....b.-."),
+            ("2.3.b.4.b.3.-...", "2..3..4.b.4.b.-.", "..3.3.b.4..5.b-.", "2.b.4.3.b.4.-...", "3..4..2.....b.-."),
         ),
     ),
     lead=(9, 27),
@@ -182,12 +266,27 @@ ELECTRONIC: Final = Style(
         Metre(
             16,
             (
-                Groove("4...7...6...7...", "....9.......9...", "", ".......d.....d..",
-                       ((PERC_HAT, "ac7cac7cac7cac7c"), (PERC_HAT_OPEN, "..c...c...c...c."))),
-                Groove("4.....8...6.....", "....8.......8..d", "", "...c..c....c..c.",
-                       ((PERC_HAT, "7b8a7b8a7b8a7b8a"), (PERC_SHAKER, "....d.......d..."))),
-                Groove("5..8..a.5..8..a.", "........7.......", "..............de", "....b.......b..b",
-                       ((PERC_HAT, "8a7a8a7a8a7a8a7a"), (PERC_RIDE, "d...d...d...d..."))),
+                Groove(
+                    "4...7...6...7...",
+                    "....9.......9...",
+                    "",
+                    ".......d.....d..",
+                    ((PERC_HAT, "ac7cac7cac7cac7c"), (PERC_HAT_OPEN, "..c...c...c...c.")),
+                ),
+                Groove(
+                    "4.....8...6.....",
+                    "....8.......8..d",
+                    "",
+                    "...c..c....c..c.",
+                    ((PERC_HAT, "7b8a7b8a7b8a7b8a"), (PERC_SHAKER, "....d.......d...")),
+                ),
+                Groove(
+                    "5..8..a.5..8..a.",
+                    "........7.......",
+                    "..............de",
+                    "....b.......b..b",
+                    ((PERC_HAT, "8a7a8a7a8a7a8a7a"), (PERC_RIDE, "d...d...d...d...")),
+                ),
             ),
             (
                 Figure("1b6a4b6a3b6a4b6a", "1234321412343214", "B3H4B3H4B3H4B3H4"),
@@ -199,7 +298,7 @@ ELECTRONIC: Final = Style(
                 BassLine("1.8.6.8.4.8.6.8.", "r.r.r.o.r.r.r.a."),
                 BassLine("1.....7...4.....", "r.....5...r....."),
             ),
-            ("3..4..5.a.b.-...", "3.b.4..5.b.b-...", "..3..4.b4..5..-.", "3.....4.b.5.b.-."),
+            ("2..3..4.a.b.-...", "2.b.3..4.b.b-...", "..2..3.b3..4..-.", "2.....3.b.4.b.-."),
         ),
     ),
     lead=(9, 27),
@@ -226,12 +325,27 @@ FUNK: Final = Style(
         Metre(
             16,
             (
-                Groove("4.....a..b6.....", "....7.......7...", "..............de", ".......9.a.....b",
-                       ((PERC_HAT, "8b7b8b7b8b7b8b7b"), (PERC_HAT_OPEN, "..............a."))),
-                Groove("4..9......6..c..", "....7.......7..d", "", "..b....a.b....b.",
-                       ((PERC_HAT, "7a8b7a8b7a8b7a8b"), (PERC_TAMBOURINE, "....c.......c..."))),
-                Groove("4.8.......5...b.", "....7..b....7...", ".............eed", ".......9...a...b",
-                       ((PERC_HAT, "8.7a8.7a8.7a8.7a"), (PERC_CLAVE, "...d..d...d.d..."))),
+                Groove(
+                    "4.....a..b6.....",
+                    "....7.......7...",
+                    "..............de",
+                    ".......9.a.....b",
+                    ((PERC_HAT, "8b7b8b7b8b7b8b7b"), (PERC_HAT_OPEN, "..............a.")),
+                ),
+                Groove(
+                    "4..9......6..c..",
+                    "....7.......7..d",
+                    "",
+                    "..b....a.b....b.",
+                    ((PERC_HAT, "7a8b7a8b7a8b7a8b"), (PERC_TAMBOURINE, "....c.......c...")),
+                ),
+                Groove(
+                    "4.8.......5...b.",
+                    "....7..b....7...",
+                    ".............eed",
+                    ".......9...a...b",
+                    ((PERC_HAT, "8.7a8.7a8.7a8.7a"), (PERC_CLAVE, "...d..d...d.d...")),
+                ),
             ),
             (
                 Figure("1..5..6b..4.7..b", "S..S..S3..S.S..4", "S..S..SS..S.S..S"),
@@ -243,7 +357,7 @@ FUNK: Final = Style(
                 BassLine("1..8.-5...4.7b-a", "r..r..5...r.o5.a"),
                 BassLine("1-7-..b.5-..6.8b", "r.o...r.r...5.oa"),
             ),
-            ("..3.b4.5-...b...", "4..5..3-..b.5.-.", "3.b4..-...5.b.-.", "..4.3.b.b-..4.-."),
+            ("..2.b3.4-...b...", "3..4..2-..b.4.-.", "2.b3..-...4.b.-.", "..3.2.b.b-..3.-."),
         ),
     ),
     lead=(7, 24),

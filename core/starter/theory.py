@@ -87,7 +87,19 @@ def scale_ladder(mode: str, chord: Chord) -> tuple[int, ...]:
     foreign = classes - scale
     kept = {c for c in scale if c in classes or not any((c - f) % 12 in (1, 11) for f in foreign)}
     kept |= classes if len(scale) > 5 else foreign & {11}  # pentatonic tunes stay pentatonic over rich chords
+    if len(kept) < 3:
+        kept |= classes
     return tuple(pitch for pitch in range(PITCHES) if pitch % 12 in kept)
+
+
+@lru_cache(maxsize=4096)
+def stable_ladder(mode: str, chord: Chord) -> tuple[int, ...]:
+    """All pitches 0..35 a melody may rest on over `chord`: its notes; over bare fifths thirds and sixths too."""
+    classes = chord_classes(chord)
+    if len(classes) < 3:
+        soft = {(chord[0] + interval) % 12 for interval in (3, 4, 8, 9)}
+        classes |= {c for c in soft if c in MODES[mode] and not clashes(c, chord)}
+    return tuple(pitch for pitch in range(PITCHES) if pitch % 12 in classes)
 
 
 def clashes(pitch: int, chord: Chord) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.starter import vocab
-from core.starter.composer.form import ENDING, Plan
+from core.starter.composer.form import ENDING, NEAR_FINAL, Plan
 from core.starter.theory import bass_pitch
 from core.starter.vocab import (
     ACCOMP,
@@ -39,11 +39,11 @@ _RISER_STEPS = 6
 def write_energy(rows: Rows, plan: Plan) -> None:
     """Fill ENERGY: the level, lifted at hits, dying away after the final downbeat; flags for hits and breaths."""
     steps, row = len(plan.levels), rows[ENERGY]
-    tail = max(steps - plan.final - 1, 1)
+    tail, ringing = max(steps - plan.final - 1, 1), 6
     for step, level in enumerate(plan.levels):
         flag = FLAG_NONE
         if step > plan.final:
-            level = min(level, 6) * (steps - step) // (tail + 1)
+            ringing = level = min(level, ringing, 6 * (steps - step) // (tail + 1))
         elif step in plan.strong:
             level, flag = max(level, 9 + round(6 * min(plan.strong[step], 1.0))), FLAG_HIT
         elif step in plan.light:
@@ -100,12 +100,15 @@ def write_ending(rows: Rows, plan: Plan) -> None:
     """The tonic on the final downbeat, everybody together, and nothing new after it."""
     final, style, steps = plan.final, plan.style, len(plan.levels)
     root, _ = plan.chords[final]
-    marked, talking = final in plan.strong, plan.speech[final]
+    marked = any(final - NEAR_FINAL <= hit <= final for hit in plan.strong)
+    talking = plan.speech[final]
     rows[FORM][final] = vocab.form_code(ENDING, style.pad[0] if plan.button else max(style.pad[0], 2))
     rows[BASS][final] = vocab.bass_code(bass_pitch(root))
     for row in rows[1:]:
         row[final + 1 :] = [HOLD] * (steps - final - 1)
     rows[COUNTER][final] = REST
+    if marked:  # the hit was, or on this very step will be, the last word
+        rows[DRUMS][final], rows[PERC][final], rows[ACCOMP][final] = 0, PERC_NONE, HOLD
     if plan.button:
         if not marked:
             rows[DRUMS][final] = style.accent_drums & ~(CYMBAL if talking else 0) | (0 if talking else LOUD)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,9 +49,10 @@ def check_score(codes: Codes, grid: Grid) -> dict[str, float]:
 
     energy_r: correlation of onset salience with the ENERGY level, both smoothed. hit_lift: salience at hits, over the
     mean of the strongest within 80 ms of any time. step_share: melodic intervals of a step (of the scale, up to
-    three semitones in five-note tunes). rest_share: of the melody's time. clash_share: sounding melody a semitone from the
-    chord on strong beats. motif_returns: bars of tune like the first, per 30 s. longest_repeat: bars that follow each
-    other and came before in the same order. onsets_per_second. melody_range: semitones. chords: how many different ones.
+    three semitones in five-note tunes). rest_share: of the melody's time. clash_share: strong beats on which the
+    melody sounds a semitone from the chord. motif_returns: bars of tune like an earlier one, per 30 s.
+    longest_repeat: bars that follow each other and came before in the same order. onsets_per_second. melody_range:
+    semitones. chords: how many different ones.
     """
     final = min(grid.final_step, grid.steps - 1)
     chords = _sounding_chords(codes[vocab.HARMONY])
@@ -131,14 +134,14 @@ def _alike(one: dict[int, int], other: dict[int, int]) -> bool:
     common = sorted(one.keys() & other.keys())
     if len(common) < 3 or 2 * len(common) < min(len(one), len(other)):
         return False
-    ways = [(np.sign(one[b] - one[a]), np.sign(other[b] - other[a])) for a, b in zip(common, common[1:], strict=False)]
+    ways = [(np.sign(one[b] - one[a]), np.sign(other[b] - other[a])) for a, b in pairwise(common)]
     same = sum(a == b for a, b in ways)
     mirrored = sum(a == -b for a, b in ways)
-    return max(same, mirrored) >= 0.6 * len(ways)
+    return bool(max(same, mirrored) >= 0.6 * len(ways))
 
 
 def _longest_repeat(codes: Codes, grid: Grid) -> int:
-    """Length in bars of the longest stretch that is the same, in every stream but ENERGY and FORM, as an earlier one."""
+    """Bars of the longest stretch that is the same, in every stream but ENERGY and FORM, as an earlier one."""
     streams = [k for k in range(vocab.K) if k not in (vocab.ENERGY, vocab.FORM)]
     bars = [codes[streams, s : s + grid.steps_per_bar].tobytes() for s in grid.bar_starts() if s < grid.final_step]
     best = 0
@@ -162,7 +165,7 @@ def draw_score(codes: Codes, grid: Grid, path: Path, title: str = "") -> None:
     steps = np.arange(grid.steps)
     figure, (roll, kit, curve) = plt.subplots(3, 1, figsize=(18, 10), sharex=True, height_ratios=(5, 2.4, 1.6))
     for stream, first, modulus, lift, colour in (
-        (vocab.BASS, 14, 10**6, 0, "tab:brown"), (vocab.COUNTER, 2, PITCHES, 24, "tab:green"),
+        (vocab.BASS, 14, 0, 0, "tab:brown"), (vocab.COUNTER, 2, PITCHES, 24, "tab:green"),
         (vocab.MELODY, 2, PITCHES, 36, "tab:red"),
     ):  # fmt: skip
         _draw_voice(roll, codes[stream].tolist(), first, modulus, lift, colour)
@@ -195,10 +198,11 @@ def draw_score(codes: Codes, grid: Grid, path: Path, title: str = "") -> None:
     plt.close(figure)
 
 
-def _draw_voice(axes: object, row: list[int], first: int, modulus: int, lift: int, colour: str) -> None:
+def _draw_voice(axes: Any, row: list[int], first: int, modulus: int, lift: int, colour: str) -> None:
     start, pitch = -1, 0
     for step, code in enumerate([*row, REST]):
-        if code != HOLD:
-            if start >= 0:
-                axes.plot([start, step - 0.15], [pitch + lift] * 2, color=colour, lw=3)  # type: ignore[attr-defined]
-            start, pitch = (step, (code - first) % modulus if modulus < 10**6 else code - first) if code > 1 else (-1, 0)
+        if code == HOLD:
+            continue
+        if start >= 0:
+            axes.plot([start, step - 0.15], [pitch + lift] * 2, color=colour, lw=3)
+        start, pitch = (step, (code - first) % modulus if modulus else code - first) if code > REST else (-1, 0)

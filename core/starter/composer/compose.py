@@ -21,7 +21,10 @@ from core.starter.vocab import K
 
 
 def compose(brief: Brief, rng: np.random.Generator) -> npt.NDArray[np.int16]:
-    """The score of a cue: codes [K, S], int16, each below `vocab.USED` of its stream. Same brief and rng, same score."""
+    """The score of a cue: codes [K, S], int16, each below `vocab.USED` of its stream.
+
+    The same brief and the same state of `rng` give the same score.
+    """
     style = STYLES[brief.style]
     # 1. What will not change: form, harmony, hit points; and the few ideas the piece is made of.
     plan = make_plan(brief, style, rng)

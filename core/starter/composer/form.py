@@ -16,6 +16,7 @@ from core.starter.theory import Chord, parse_chord, parse_progression
 from core.starter.vocab import SECTIONS
 
 HEAD, STATEMENT, VARIATION, CONTRAST, RETURN, BUILD, BREAK, ENDING = range(len(SECTIONS))
+NEAR_FINAL = 3  # a strong hit at most so many steps before the final downbeat is the ending
 _ORDER = {  # sections by number of phrases; longer pieces go round the last three
     1: (STATEMENT,),
     2: (STATEMENT, RETURN),
@@ -136,8 +137,9 @@ def _name_sections(bars: list[Bar], levels: list[int]) -> None:
             bar.section = section
     head = 2 if len(bars) >= 12 else 1 if len(bars) >= 5 else 0
     for bar in bars[:head]:
-        if bar.level < 8.0:
-            bar.section = HEAD
+        if bar.level >= 8.0:
+            break
+        bar.section = HEAD
 
 
 def _breaths(strong: dict[int, float], light: dict[int, float], step_seconds: float, steps: int) -> list[bool]:
@@ -173,8 +175,10 @@ def _harmonise(
     for back, chord in enumerate(reversed(cadence), start=1):
         if back < len(named):
             named[-back] = (named[-back][0], chord)
-    named.append((final, parse_chord(colour.tonic)))
-    if named[0][0] != 0:
+    tonic = parse_chord(colour.tonic)
+    named = [(point, tonic if point >= final - NEAR_FINAL else chord) for point, chord in named]
+    named.append((final, tonic))
+    if named[0][0] > 0:
         named.insert(0, (0, named[0][1]))
     chords: list[Chord] = []
     changes = [False] * steps
@@ -192,7 +196,7 @@ def _change_points(bars: list[Bar], hits: list[int], final: int, length: int) ->
     """
     phrases = [bar.start for bar in bars if bar.place == 0]
     points: list[int] = []
-    for start, stop in zip(phrases, [*phrases[1:], final], strict=True):
+    for start, stop in zip(phrases, [*phrases[1:], final][: len(phrases)], strict=True):
         first = start - next((bar.phase for bar in bars if bar.start == start), 0)
         points += [max(step, start) for step in range(first, stop, length) if step + length > start]
     if len(bars) > 1 and length > bars[-1].stop - bars[-1].start:  # room for the cadence when chords last long

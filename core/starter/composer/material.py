@@ -86,7 +86,7 @@ def metre_of(style: Style, bar_steps: int) -> Metre:
 def draw_material(style: Style, bar_steps: int, rng: np.random.Generator) -> Material:
     """The ideas of one piece in `style`, drawn with `rng`."""
     metre = metre_of(style, bar_steps)
-    grooves, figures, basses = (_two(options, rng) for options in (metre.grooves, metre.figures, metre.basses))
+    grooves, figures, basses = _two(metre.grooves, rng), _two(metre.figures, rng), _two(metre.basses, rng)
     tune, second = _two(metre.tunes, rng)
     motif = _motif(parse_when(tune, bar_steps), style.grace, rng)
     other = _motif(parse_when(second, bar_steps), style.grace, rng)
@@ -123,9 +123,9 @@ def _motif(levels: tuple[int, ...], grace: float, rng: np.random.Generator) -> C
             draw = rng.random()
             if leapt or abs(offset + direction) > 4:
                 direction, size, leapt = -direction, 1, False
-            elif draw < 0.70:
+            elif draw < 0.60:
                 size = 1
-            elif draw < 0.85:
+            elif draw < 0.82:
                 size, leapt = 2 + int(rng.integers(2)), True
             else:
                 direction, size = -direction, 1

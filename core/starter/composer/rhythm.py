@@ -7,7 +7,19 @@ from core.starter.composer.form import BREAK, BUILD, CONTRAST, HEAD, VARIATION, 
 from core.starter.composer.material import FIGURES, QUIET, Material, parse_play, parse_when
 from core.starter.style import NEVER
 from core.starter.theory import bass_pitch
-from core.starter.vocab import CYMBAL, FIGURE_LOW_PAIR, FIGURE_ROLLED, GHOST, HOLD, KICK, LOUD, QUALITIES, REST, SNARE, TOM
+from core.starter.vocab import (
+    CYMBAL,
+    FIGURE_LOW_PAIR,
+    FIGURE_ROLLED,
+    GHOST,
+    HOLD,
+    KICK,
+    LOUD,
+    QUALITIES,
+    REST,
+    SNARE,
+    TOM,
+)
 
 Rows = list[list[int]]  # K lists of S codes
 
@@ -29,8 +41,8 @@ def write_drums(rows: Rows, plan: Plan, material: Material) -> None:
     beat = 6 if size == 12 else 4
     for index, bar in enumerate(plan.bars):
         groove = material.grooves[is_away(bar)]
-        kit = [(bit, parse_when(text, size)) for bit, text in
-               ((KICK, groove.kick), (SNARE, groove.snare), (TOM, groove.tom), (GHOST, groove.ghost)) if text]  # fmt: skip
+        parts = ((KICK, groove.kick), (SNARE, groove.snare), (TOM, groove.tom), (GHOST, groove.ghost))
+        kit = [(bit, parse_when(text, size)) for bit, text in parts if text]
         lines = [(code, parse_when(text, size)) for code, text in groove.perc]
         shift = 2 if bar.section in (HEAD, BREAK) else 0
         last = bar.place == bar.of - 1 and index + 1 < len(plan.bars)
@@ -45,7 +57,7 @@ def write_drums(rows: Rows, plan: Plan, material: Material) -> None:
                 if level >= when[place]:
                     perc[step] = code
             if last and place >= size - 4 and level >= _FILL[place - size + 4]:
-                hit = hit & ~GHOST | (TOM if place < size - 2 else SNARE)
+                hit |= plan.style.fill[place >= size - 2]
             if place == 0 and bar.place == 0 and index and level >= 9:
                 hit |= CYMBAL
             if hit and level >= LOUD_FROM and place % beat == 0:
@@ -54,7 +66,7 @@ def write_drums(rows: Rows, plan: Plan, material: Material) -> None:
 
 
 def write_bass(rows: Rows, plan: Plan, material: Material) -> None:
-    """Fill BASS up to the final downbeat: the pattern, and the root wherever the harmony moves under a sounding bass."""
+    """Fill BASS up to the final downbeat: the pattern, and the root wherever the harmony moves."""
     bass, levels, size = rows[vocab.BASS], plan.levels, plan.bar_steps
     for bar in plan.bars:
         line = material.basses[is_away(bar)]

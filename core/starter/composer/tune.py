@@ -10,7 +10,7 @@ from core.starter import vocab
 from core.starter.composer.form import BREAK, HEAD, Bar, Plan
 from core.starter.composer.material import QUIET, Cell, Material, Tone
 from core.starter.style import NEVER
-from core.starter.theory import chord_ladder, clashes, move, nearest, scale_ladder
+from core.starter.theory import clashes, move, nearest, scale_ladder, stable_ladder
 from core.starter.vocab import HOLD, ORNAMENT_ACCENT, ORNAMENT_GRACE, ORNAMENT_PLAIN, REST
 
 Rows = list[list[int]]
@@ -26,6 +26,7 @@ class Melodist:
     def __init__(self, plan: Plan, material: Material) -> None:
         self.plan, self.material = plan, material
         self.low, self.high = plan.style.lead
+        self.half = 6 if plan.bar_steps == 12 else 8  # steps between strong beats
         self.previous: int | None = None
         self.interval = 0
         self.sounding = False
@@ -61,29 +62,36 @@ class Melodist:
                 self._play(row, step, pitch, ORNAMENT_GRACE if tone.grace else ORNAMENT_PLAIN)
                 if not tone.ornamental:
                     base = (tone.offset, pitch)
-            elif plan.changes[step] and self.sounding and self.previous is not None and clashes(self.previous, plan.chords[step]):
-                self._play(row, step, self._chord_tone(step, self.previous), ORNAMENT_PLAIN)
+            elif self._must_resolve(step, place):
+                self._play(row, step, self._chord_tone(step, self.previous or 0), ORNAMENT_PLAIN)
+
+    def _must_resolve(self, step: int, place: int) -> bool:
+        """Whether a held note rubs against a new chord or a strong beat, so that it has to move."""
+        if not self.sounding or self.previous is None:
+            return False
+        return (self.plan.changes[step] or place % self.half == 0) and clashes(self.previous, self.plan.chords[step])
 
     def _pitch(self, step: int, place: int, tone: Tone, base: tuple[int, int] | None, bar: Bar) -> int:
         """The pitch of one event: where the motif goes from its last note, or near the phrase's arc at its start."""
         plan, previous = self.plan, self.previous
         chord = plan.chords[step]
         ladder = self._within(scale_ladder(plan.colour.mode, chord))
-        strong = place % (6 if plan.bar_steps == 12 else 8) == 0
+        strong = place % self.half == 0
         if base is None:
             centre = self._centre(bar)
-            wish = centre if previous is None else 0.55 * centre + 0.45 * previous
+            wish = centre if previous is None else 0.4 * centre + 0.6 * previous
             if previous is not None:
                 wish = min(max(wish, previous - 7), previous + 7)
             return self._chord_tone(step, wish)
         offset, anchor = base
         if tone.ornamental:
-            return self._ornament(ladder, anchor, tone, step)
+            pitch = self._ornament(ladder, anchor, tone, step)
+            return self._chord_tone(step, pitch) if strong else pitch
         pitch = move(ladder, anchor, tone.offset - offset)
         if previous is not None and abs(self.interval) >= _LEAP and not strong:
             pitch = move(ladder, previous, -1 if self.interval > 0 else 1)
         if strong or (place % 2 == 0 and clashes(pitch, chord)):
-            pitch = nearest(self._within(chord_ladder(chord)), pitch, previous)
+            pitch = self._chord_tone(step, pitch if previous is None else 0.7 * pitch + 0.3 * previous)
         if previous is not None and abs(pitch - previous) > _WIDEST:
             pitch = nearest(ladder, previous + (4 if pitch > previous else -4))
         return pitch
@@ -102,7 +110,7 @@ class Melodist:
         return 0.5 * (self.low + self.high) - 2.0 + arc + lift
 
     def _chord_tone(self, step: int, wish: float) -> int:
-        return nearest(self._within(chord_ladder(self.plan.chords[step])), wish, self.previous)
+        return nearest(self._within(stable_ladder(self.plan.colour.mode, self.plan.chords[step])), wish, self.previous)
 
     def _within(self, ladder: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(pitch for pitch in ladder if self.low <= pitch <= self.high)
@@ -123,7 +131,9 @@ class Melodist:
         if plan.speech[plan.final] or self.previous is None:
             self._rest(row, plan.final)
             return
-        triad = self._within(tuple(p for p in chord_ladder(plan.chords[plan.final]) if (p - plan.chords[plan.final][0]) % 12 in (0, 3, 4, 7)))
+        root = plan.chords[plan.final][0]
+        tones = stable_ladder(plan.colour.mode, plan.chords[plan.final])
+        triad = self._within(tuple(pitch for pitch in tones if (pitch - root) % 12 in (0, 3, 4, 7)))
         self._play(row, plan.final, nearest(triad, self.previous - 0.4), ORNAMENT_PLAIN)
 
 
