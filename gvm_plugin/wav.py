@@ -31,27 +31,31 @@ def read_blocks(path: Path, samples: int = BLOCK_SAMPLES) -> Iterator[Block]:
     """Yield the sound of `path` as float32 [2, n], n = `samples` but for the last block. Must be 48 kHz stereo."""
     import soundfile
 
+    from core.frames import shown_name
+
     try:
         with soundfile.SoundFile(path) as file:
             if (file.samplerate, file.channels) != (SAMPLE_RATE, 2):
                 raise MediaError(
-                    f"{path}: {file.channels} channels at {file.samplerate} Hz where 48 kHz stereo is needed; "
+                    f"{shown_name(path)}: {file.channels} channels at {file.samplerate} Hz where 48 kHz stereo is needed; "
                     "convert it first"
                 )
             while len(data := file.read(samples, dtype="float32", always_2d=True)):
                 yield np.ascontiguousarray(data.T)
     except soundfile.LibsndfileError as err:
-        raise MediaError(f"{path}: can't be read as sound ({err}); make it again") from err
+        raise MediaError(f"{shown_name(path)}: can't be read as sound ({err}); make it again") from err
 
 
 def count_samples(path: Path) -> int:
     """Length of `path` in samples per channel, from its header."""
     import soundfile
 
+    from core.frames import shown_name
+
     try:
         return int(soundfile.info(path).frames)
     except soundfile.LibsndfileError as err:
-        raise MediaError(f"{path}: can't be read as sound ({err}); make it again") from err
+        raise MediaError(f"{shown_name(path)}: can't be read as sound ({err}); make it again") from err
 
 
 class WavWriter:
@@ -133,9 +137,12 @@ def removed_on_error(*paths: Path) -> Iterator[None]:
 def _delivery_errors(path: Path) -> Iterator[None]:
     import soundfile
 
+    from core.frames import shown_name
+
     try:
         yield
     except (soundfile.LibsndfileError, OSError) as err:
         raise DeliveryError(
-            f"{path}: can't be written ({str(err).strip()}); check that the folder is writable and the disk not full"
+            f"{shown_name(path)}: can't be written to {path.parent} ({str(err).strip()}); check that the folder is writable "
+            "and the disk not full"
         ) from err
