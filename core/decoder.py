@@ -47,7 +47,6 @@ class DecoderLayer(nn.Module):
         self.self_attn = StackedProjection(dim)
         self.norm_cross = nn.LayerNorm(dim, eps=config.eps)
         self.cross_attention = StackedProjection(dim)
-        self.time_window = TimeWindow(config.heads) if config.temporal_position else None
         self.norm2 = nn.LayerNorm(dim, eps=config.eps)
         self.linear1 = nn.Linear(dim, config.hidden_scale * dim, bias=False)
         self.linear2 = nn.Linear(config.hidden_scale * dim, dim, bias=False)
@@ -83,6 +82,7 @@ class Decoder(nn.Module):
             nn.Linear(config.control_channels, config.dim, bias=False) if config.control_channels else None
         )
         self.condition_proj = nn.Linear(condition_channels, config.dim)
+        self.time_window = TimeWindow(config.heads) if config.temporal_position else None
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
         self.out_norm = nn.LayerNorm(config.dim, eps=config.eps)
         self.linears = nn.ModuleList(nn.Linear(config.dim, config.card, bias=False) for _ in range(config.streams))
@@ -105,12 +105,11 @@ class Decoder(nn.Module):
         batch, _, steps = sequence.shape
         positions = torch.arange(steps, device=sequence.device).expand(batch, steps)
         x = self._embed(sequence, positions, control)
-        hidden_frames = _absent_bias(picture.present)
+        bias = self._cross_bias(picture, step_times)
         for index, layer in enumerate(self._layers()):
             query, key, value = layer.self_query_key_value(x, positions)
             attended = F.scaled_dot_product_attention(query, key, value, is_causal=True)
             x = x + layer.self_attn.out_proj(merge_heads(attended))
-            bias = _cross_bias(layer, picture, hidden_frames, step_times)
             x = x + layer.cross(x, picture.keys[index], picture.values[index], bias)
             x = x + layer.feed_forward(x)
         return self._logits(x)
@@ -126,14 +125,13 @@ class Decoder(nn.Module):
         x = self._embed(sequence, positions, control)
         length = int(positions.max()) + 1
         seen = torch.arange(length, device=x.device) <= positions[:, None, :, None]  # [r, 1, n, length]
-        hidden_frames = _absent_bias(picture.present)
+        bias = self._cross_bias(picture, step_times)
         for index, layer in enumerate(self._layers()):
             query, key, value = layer.self_query_key_value(x, positions)
             cache[index].write(rows, positions, key, value)
             keys, values = cache[index].read(rows, length)
             attended = F.scaled_dot_product_attention(query, keys, values, attn_mask=seen)
             x = x + layer.self_attn.out_proj(merge_heads(attended))
-            bias = _cross_bias(layer, picture, hidden_frames, step_times)
             x = x + layer.cross(x, picture.keys[index], picture.values[index], bias)
             x = x + layer.feed_forward(x)
         return self._logits(x[:, -1:])[:, :, 0]
@@ -158,6 +156,14 @@ class Decoder(nn.Module):
             x = x + self.control_proj(control.to(self.control_proj.weight.dtype))
         return x
 
+    def _cross_bias(self, picture: Picture, step_times: Tensor) -> Tensor:
+        """Score bias of the cross-attention: absent frames, and the time window where the model has one."""
+        absent = _absent_bias(picture.present)
+        if self.time_window is None:
+            return absent.expand(-1, -1, step_times.shape[1], -1)
+        bias: Tensor = self.time_window(step_times, picture.frame_times)
+        return bias + absent
+
     def _logits(self, x: Tensor) -> Tensor:
         x = self.out_norm(x)
         return torch.stack([linear(x) for linear in self.linears], dim=1)
@@ -179,11 +185,3 @@ def _absent_bias(present: Tensor) -> Tensor:
     Not minus infinity: a row without any frame (the null condition) must give zeros, not NaN.
     """
     return torch.where(present, 0.0, -1e4)[:, None, None, :]
-
-
-def _cross_bias(layer: DecoderLayer, picture: Picture, absent: Tensor, step_times: Tensor) -> Tensor:
-    """Score bias of the cross-attention: absent frames, and the time window where the model has one."""
-    if layer.time_window is None:
-        return absent.expand(-1, -1, step_times.shape[1], -1)
-    bias: Tensor = layer.time_window(step_times, picture.frame_times)
-    return bias.clamp(min=-1e3) + absent

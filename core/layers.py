@@ -86,4 +86,4 @@ class TimeWindow(nn.Module):
     def forward(self, step_times: Tensor, frame_times: Tensor) -> Tensor:
         """Bias for steps at `step_times` [B, S] s and frames at `frame_times` [B, F] s."""
         gap = frame_times[:, None, None, :] - step_times[:, None, :, None] - self.offset[:, None, None]
-        return -0.5 * (gap / self.log_width.exp()[:, None, None]).square()
+        return gap.square() * (-0.5 * (-2.0 * self.log_width).exp()[:, None, None])

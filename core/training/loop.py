@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import ctypes
 import json
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from core.errors import ModelError
 from core.model import GVMGen
@@ -38,6 +41,7 @@ def train(
 
     keep is called with the averaged model every ten minutes and at the end. ModelError when the loss is no number.
     """
+    _keep_freed_memory()
     optimiser = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, 0.97))
     average = copy.deepcopy(model).eval()
     started = kept = time.monotonic()
@@ -82,7 +86,9 @@ def _losses(model: GVMGen, batch: Batch) -> Tensor:
     device = next(model.parameters()).device
     fields = [getattr(batch, name).to(device) for name in
               ("patches", "frame_times", "present", "codes", "valid", "control", "step_times")]  # fmt: skip
-    with torch.autocast(device.type, dtype=torch.bfloat16):
+    # The plain kernel: for sequences this short the fused one's backward pass on a CPU takes three times as long.
+    kernel = SDPBackend.MATH if device.type == "cpu" else SDPBackend.EFFICIENT_ATTENTION
+    with torch.autocast(device.type, dtype=torch.bfloat16), sdpa_kernel([kernel, SDPBackend.MATH]):
         return model.loss(*fields)
 
 
@@ -114,6 +120,15 @@ def _groups(model: GVMGen, weight_decay: float) -> list[dict[str, object]]:
     matrices = [p for p in model.parameters() if p.ndim >= 2]
     vectors = [p for p in model.parameters() if p.ndim < 2]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep what is freed, instead of asking the system for zeroed pages again at every step (2x faster)."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "mallopt"):
+            libc.mallopt(-4, 0)  # M_MMAP_MAX: no block of its own for a large tensor
+            libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: never give memory back
 
 
 def _rounded(losses: Tensor) -> list[float]:
