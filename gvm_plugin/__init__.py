@@ -4,18 +4,18 @@ The modules, each importing only from those above it (tests/test_architecture.py
 
     timeline         exact time: spans, shots, hit points
     options          ScoreOptions: every default, once; presets as data
-    ffmpeg           the only module that starts a program
-    probe            what is in a media file; its sound in blocks
-    speech           where somebody speaks
-    music_detection  where the original already has music
-    analysis         the one decode pass over a film
-    cuesheet         the editable text file of one film
-    spotting         analysis -> cues and hit points; pure
     generators       the MusicGenerator protocol; the small ToneGenerator
     models           which models there are, their licences and cards
-    crossfade ... mux    cues -> one track -> mix -> delivered file
-    measure, report  figures of a finished score; the page of a folder
-    cache            content-addressed store of finished work
+    ffmpeg           the only module that starts a program
+    probe            what is in a media file; its sound in blocks
+    wav, loudness, limiter, onsets    sound files in blocks; what one can measure and mend in them
+    speech, music_detection, picture_pass, analysis    the one pass over a film
+    cuesheet, cuesheet_reader    the editable text file of one film
+    character, spotting          analysis -> cues and hit points; pure
+    outputs, cache, takes        where results go; content-addressed store; the takes of a sheet
+    crossfade, ducking, mix, mux    takes -> one track -> mix -> delivered film
+    measure, report, report_view    figures of a finished score; the page of a folder
+    delivery         finished work into its place
     score            SPINE: analyse, spot, generate, assemble, mix, deliver
     folder           many films: status, errors, resume
     doctor           what this machine lacks, and the remedy
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from gvm_plugin.score import render as render
     from gvm_plugin.score import score_video as score_video
     from gvm_plugin.score import spot as spot
+
+__version__ = "0.1.0"
 
 __all__ = ["ScoreOptions", "render", "score_folder", "score_video", "spot"]
 

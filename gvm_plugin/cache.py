@@ -16,7 +16,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,6 +126,13 @@ class Cache:
         folder = self._make("analysis")
         return folder / content_key(sha256, encoder)
 
+    def keep(self, write: Callable[[Path], None], place: Path) -> None:
+        """Let `write` write to `place`; DeliveryError where it can't."""
+        try:
+            write(place)
+        except OSError as err:
+            raise DeliveryError(f"{self.folder}: can't keep results ({err.strerror}); check free space") from err
+
     def find_take(self, key: str) -> StoredTake | None:
         """The take made under `key`; None where there is none, or only a damaged one (which is removed)."""
         folder = self.folder / "cues" / key
@@ -172,11 +179,6 @@ class Cache:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return StoredTake(target, info)
-
-    def forget_takes(self, keys: Iterable[str]) -> None:
-        """Remove the takes of these keys."""
-        for key in keys:
-            shutil.rmtree(self.folder / "cues" / key, ignore_errors=True)
 
     @contextmanager
     def work_folder(self, name: str) -> Iterator[Path]:

@@ -8,6 +8,7 @@ OUT/.gvm/             cache, records of the folder job
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from core.errors import MediaError
 from gvm_plugin.cuesheet import SUFFIX
 
 DEFAULT_FOLDER: Final = "scored"
-_LONGEST_NAME: Final = 255 - len(".99999999.partial") - len(SUFFIX)  # bytes that file systems take
+_LONGEST_NAME: Final = 200  # bytes; file systems take 255, and suffixes and temporary names need some of them
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,12 @@ class Outputs:
         """Folder of the alternatives."""
         return self.folder / f"{self.name}.takes"
 
+    def in_container(self, suffix: str) -> Outputs:
+        """The same, with a film that ends in `suffix`."""
+        if self.film.suffix.lower() == suffix.lower():
+            return self
+        return Outputs(self.folder / f"{self.name}{suffix}", self.name)
+
 
 def outputs_of(video: Path, out: Path | None) -> Outputs:
     """Where the results of `video` go: `out` is a file, a folder, or None for the folder `scored` beside the film."""
@@ -66,12 +73,15 @@ def outputs_of(video: Path, out: Path | None) -> Outputs:
         out = video.parent / DEFAULT_FOLDER
     if out.is_dir() or not out.suffix:
         return outputs_named(out, video, video.stem)
-    return _checked(Outputs(out, out.stem))
+    return outputs_named(out.parent, out, out.stem)
 
 
 def outputs_named(folder: Path, video: Path, name: str) -> Outputs:
-    """Where the results of `video` go when they are called `name` in `folder`."""
-    return _checked(Outputs(folder / f"{name}{video.suffix}", name))
+    """Where the results of `video` go when they are called `name` in `folder`; very long names are shortened."""
+    suffix = video.suffix
+    stem = name.removesuffix(suffix) if suffix else name
+    film = _fitting(stem) + suffix
+    return _checked(Outputs(folder / film, film if stem != name else _fitting(stem)))
 
 
 def outputs_of_sheet(sheet: Path, video: Path) -> Outputs:
@@ -83,18 +93,24 @@ def outputs_of_sheet(sheet: Path, video: Path) -> Outputs:
 def distinct_names(videos: Sequence[Path]) -> list[str]:
     """A NAME for each film of one folder: its stem, or all of its name where another film has the same stem.
 
-    So a.mp4 and a.mov give a.mp4.music.wav and a.mov.music.wav; their films stay a.mp4.mp4 and a.mov.mov.
+    So a.mp4 and a.mov give the films a.mp4 and a.mov, but a.mp4.music.wav and a.mov.music.wav.
     """
     stems = Counter(video.stem.casefold() for video in videos)
     return [video.name if stems[video.stem.casefold()] > 1 else video.stem for video in videos]
 
 
+def _fitting(name: str) -> str:
+    """`name`, or where it is too long for the names of all results its beginning and a mark of its own."""
+    encoded = os.fsencode(name)
+    if len(encoded) <= _LONGEST_NAME:
+        return name
+    mark = hashlib.sha256(encoded).hexdigest()[:8]
+    return f"{encoded[: _LONGEST_NAME - 9].decode(errors='ignore')}~{mark}"
+
+
 def _checked(outputs: Outputs) -> Outputs:
-    name = outputs.film.name
     try:
-        name.encode("utf-8")
+        outputs.film.name.encode("utf-8")
     except UnicodeEncodeError:
-        raise MediaError(f"{name!r}: the name is not valid UTF-8; rename the film") from None
-    if len(os.fsencode(outputs.name)) > _LONGEST_NAME:
-        raise MediaError(f"{name[:40]}...: the name is too long for the names of its results; shorten it")
+        raise MediaError(f"{outputs.film.name!r}: the name is not valid UTF-8; rename the film") from None
     return outputs

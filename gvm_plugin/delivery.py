@@ -1,0 +1,167 @@
+"""Finished work -> its place: film, music, stems, notes, alternatives, cue sheet, and what there is to tell of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.errors import DeliveryError
+from gvm_plugin import __version__, cuesheet
+from gvm_plugin.cuesheet import CueSheet
+from gvm_plugin.generators import MusicGenerator
+from gvm_plugin.outputs import Outputs
+from gvm_plugin.takes import Takes, chosen_takes
+
+if TYPE_CHECKING:
+    from gvm_plugin.analysis import Analysis
+    from gvm_plugin.measure import Measures
+    from gvm_plugin.mix import MixReport
+    from gvm_plugin.report import OutputFile, VideoReport
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """All that was made of one film, still in its work folder.
+
+    film: the muxed film, None if only the music was asked for. edited: the sheet of a person, which keeps its text.
+    """
+
+    sheet: CueSheet
+    takes: Takes
+    mixed: MixReport
+    film: Path | None
+    edited: Path | None
+
+
+def deliver(finished: Finished, outputs: Outputs) -> tuple[OutputFile, ...]:
+    """Everything moved into its place, the film last: where it lies, the rest does too."""
+    from gvm_plugin.report import OutputFile
+
+    sheet, takes = finished.sheet, finished.takes
+    files = [OutputFile("music", _move(finished.mixed.music, outputs.music))]
+    stems = _fill(outputs.stems, {f"{name}.wav": path for name, path in finished.mixed.stems.items()})
+    files += [OutputFile("stem", name, Path(name).stem) for name in stems]
+    notes = {f"{file_name(cue.id)}.mid": take.midi for cue, take in chosen_takes(sheet, takes) if sheet.settings.midi}
+    written = _fill(outputs.midi, {name: data for name, data in notes.items() if data is not None})
+    files += [OutputFile("midi", name, Path(name).stem) for name in written]
+    several = sheet.settings.takes > 1
+    alternatives = {f"{file_name(cue)}.take{n}.wav": take.music for (cue, n), take in takes.items() if several}
+    written = _fill(outputs.takes, alternatives, copy=True)
+    files += [OutputFile("other", name, Path(name).stem) for name in written]
+    if finished.edited is None or finished.edited.absolute() != outputs.sheet.absolute():
+        cuesheet.write(sheet, outputs.sheet)
+    else:
+        cuesheet.update_provenance(finished.edited, sheet.provenance)
+    files.append(OutputFile("sheet", outputs.sheet.name))
+    if finished.film is not None:
+        files.insert(0, OutputFile("video", _move(finished.film, outputs.film)))
+    return tuple(files)
+
+
+def provenance(sheet: CueSheet, takes: Takes, generator: MusicGenerator) -> dict[str, Any]:
+    """Where the score comes from: plain values for the sheet. What was asked stands in the sheet itself."""
+    return {
+        "gvm": __version__,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model": {
+            "name": generator.name,
+            "licence": generator.licence,
+            "commercial_use": generator.commercial_use,
+            "weights_sha256": generator.weights_sha256,
+        },
+        "cues": {
+            cue.id: {
+                "tempo": round(float(take.info["tempo"]), 3),
+                "key": take.info["key"],
+                "take": take.folder.name,
+                **take.info["notes"],
+            }
+            for cue, take in chosen_takes(sheet, takes)
+        },
+    }
+
+
+def report_of(
+    video: Path,
+    analysis: Analysis,
+    finished: Finished,
+    measures: Measures,
+    generator: MusicGenerator,
+    outputs: Sequence[OutputFile],
+    warnings: Sequence[str],
+    timings: Mapping[str, float],
+) -> VideoReport:
+    """What the page of the folder says of this film."""
+    from gvm_plugin.report import VideoReport, curve
+
+    sheet, info = finished.sheet, analysis.info
+    played = {cue.id: take.info for cue, take in chosen_takes(sheet, finished.takes)}
+    cues = [
+        replace(cue, tempo=float(played[cue.id]["tempo"]), key=str(played[cue.id]["key"])) if cue.id in played else cue
+        for cue in sheet.cues
+    ]
+    width, height = info.shown_size
+    return VideoReport(
+        name=video.name,
+        outputs=tuple(outputs),
+        duration=analysis.duration,
+        picture=f"{width} × {height}, {float(info.average_rate):.5g} fps{' (variable)' if info.variable_rate else ''}",
+        thumbnails=analysis.thumbnails,
+        shots=sheet.shots,
+        cues=tuple(cues),
+        speech=sheet.speech,
+        music=sheet.music,
+        ducking=finished.mixed.keyframes,
+        activity=curve(analysis.activity_times.tolist(), analysis.activity.tolist()),
+        measures=measures,
+        target_lufs=sheet.settings.lufs,
+        warnings=tuple(warnings),
+        model=generator.name,
+        licence=generator.licence,
+        commercial_use=generator.commercial_use,
+        weights_sha256=generator.weights_sha256,
+        timings=timings,
+    )
+
+
+def file_name(text: str) -> str:
+    """`text` fit for a file name anywhere."""
+    return re.sub(r"[^\w.-]", "_", text)[:60] or "_"
+
+
+def _move(source: Path, target: Path) -> str:
+    """Put `source` in the place of `target`; the name there."""
+    try:
+        os.replace(source, target)
+    except OSError as err:
+        raise DeliveryError(f"{target}: can't be written ({err.strerror}); check folder and rights") from err
+    return target.name
+
+
+def _fill(folder: Path, files: Mapping[str, Path | bytes], copy: bool = False) -> list[str]:
+    """Put `files` into `folder`, in the place of what we had there before; FOLDER/NAME of each."""
+    try:
+        if folder.is_dir():
+            for old in folder.iterdir():
+                if old.suffix in (".wav", ".mid") and old.name not in files:
+                    old.unlink()
+            if not files and not any(folder.iterdir()):
+                folder.rmdir()
+        if files:
+            folder.mkdir(parents=True, exist_ok=True)
+        for name, source in files.items():
+            if isinstance(source, bytes):
+                (folder / name).write_bytes(source)
+            elif copy:
+                shutil.copyfile(source, folder / name)
+            else:
+                os.replace(source, folder / name)
+    except OSError as err:
+        raise DeliveryError(f"{folder}: can't be written ({err.strerror}); check rights and free space") from err
+    return [f"{folder.name}/{name}" for name in files]

@@ -1,0 +1,341 @@
+"""SPINE of the plug-in: one film in, its score out.
+
+    score_video    analyse -> spot -> produce
+    spot           analyse -> spot: the cue sheet alone
+    render         read a cue sheet -> produce
+
+    produce        generate -> assemble -> mix -> measure -> deliver
+
+Takes and analyses are kept by content (see `cache`), so that only what changed is made again. Results appear
+complete: everything is made in a work folder and moved into place at the end, the film last.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from zipfile import BadZipFile
+
+from core.errors import CueSheetError, DeliveryError, LicenceError
+from gvm_plugin import cuesheet, cuesheet_reader
+from gvm_plugin.cache import Cache
+from gvm_plugin.cuesheet import CueSheet
+from gvm_plugin.delivery import Finished, deliver, provenance, report_of
+from gvm_plugin.options import ScoreOptions
+from gvm_plugin.outputs import Outputs, outputs_of, outputs_of_sheet
+from gvm_plugin.takes import TakeMaker, Takes, chosen_takes, margins
+from gvm_plugin.timeline import to_samples
+
+if TYPE_CHECKING:
+    from gvm_plugin.analysis import Analysis
+    from gvm_plugin.crossfade import AssembledMusic
+    from gvm_plugin.generators import MusicGenerator
+    from gvm_plugin.measure import Measures
+    from gvm_plugin.mix import MixReport
+    from gvm_plugin.report import VideoReport
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str, float], None]  # (stage, share done 0..1); what it raises ends the job, leaving nothing half
+
+STAGES: Final = ("analyse", "generate", "assemble", "mix", "measure", "deliver")
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """A finished score: where everything lies, what was decided, how it came out."""
+
+    outputs: Outputs
+    sheet: CueSheet
+    report: VideoReport
+
+
+def score_video(
+    video: Path | str,
+    out: Path | str | None = None,
+    options: ScoreOptions | None = None,
+    generator: MusicGenerator | None = None,
+    progress: Progress | None = None,
+) -> Score:
+    """Write the film `video`, its picture untouched, with music to `out`; say what was done.
+
+    out: a file, a folder, or None for the folder `scored` beside the film.
+    """
+    options = options or ScoreOptions()
+    outputs = outputs_of(Path(video), None if out is None else Path(out))
+    return score_into(Path(video), outputs, options, generator or open_generator(options), progress)
+
+
+def score_into(
+    video: Path, outputs: Outputs, options: ScoreOptions, generator: MusicGenerator, progress: Progress | None = None
+) -> Score:
+    """`score_video` where the names of the results are decided already."""
+    check_licence(generator, options.monetised)
+    outputs = _in_its_container(outputs, video)
+    _check_free([outputs.music if options.music_only else outputs.film, outputs.sheet], video, options.overwrite)
+    job = _Job(video, outputs, generator, progress)
+    analysis, sheet = _spot(job, options)
+    return _produce(job, analysis, sheet)
+
+
+def spot(
+    video: Path | str,
+    out: Path | str | None = None,
+    options: ScoreOptions | None = None,
+    generator: MusicGenerator | None = None,
+    progress: Progress | None = None,
+) -> tuple[CueSheet, Path]:
+    """Write the cue sheet of `video` and nothing else; the sheet and where it lies."""
+    options = options or ScoreOptions()
+    outputs = outputs_of(Path(video), None if out is None else Path(out))
+    _check_free([outputs.sheet], Path(video), options.overwrite)
+    job = _Job(Path(video), outputs, generator or open_generator(options), progress)
+    _, sheet = _spot(job, options)
+    cuesheet.write(sheet, outputs.sheet)
+    return sheet, outputs.sheet
+
+
+def render(
+    sheet_path: Path | str,
+    out: Path | str | None = None,
+    generator: MusicGenerator | None = None,
+    progress: Progress | None = None,
+    *,
+    device: str = "auto",
+    monetised: bool = False,
+    overwrite: bool = False,
+) -> Score:
+    """Make exactly what the cue sheet says; takes made before for the same cues are used again, bit for bit.
+
+    out: None for the sheet's own place, whose earlier result is replaced.
+    """
+    path = Path(sheet_path)
+    sheet = cuesheet_reader.read(path)
+    video = path.parent / sheet.video
+    if not video.is_file():
+        raise CueSheetError(f"{path}: the film {sheet.video!r} isn't there; move it back, or mend `file` under `video`")
+    outputs = _in_its_container(outputs_of_sheet(path, video) if out is None else outputs_of(video, Path(out)), video)
+    generator = generator or open_generator(ScoreOptions(model=sheet.settings.model, device=device))
+    check_licence(generator, monetised)
+    result = outputs.music if sheet.settings.music_only else outputs.film
+    _check_free([result], video, overwrite or (out is None and bool(sheet.provenance)))
+    job = _Job(video, outputs, generator, progress)
+    sha256 = job.cache.film_sha256(video)
+    if sheet.sha256 not in ("", sha256):
+        raise CueSheetError(f"{path}: the film {sheet.video!r} is another one now; run `gvm spot` on it again")
+    return _produce(job, _analyse(job, sha256), replace(sheet, sha256=sha256), path)
+
+
+def open_generator(options: ScoreOptions) -> MusicGenerator:
+    """The generator that the options name."""
+    from gvm_plugin.generators import load_generator
+
+    return load_generator(options.model, options.device)
+
+
+def check_licence(generator: MusicGenerator, monetised: bool) -> None:
+    """Raise LicenceError where a film that earns money must not have this music; else say what there is to say."""
+    if generator.commercial_use:
+        return
+    if monetised:
+        raise LicenceError(
+            f"model {generator.name}: its licence ({generator.licence}) forbids films that earn money; "
+            "use --model starter, whose music is CC0"
+        )
+    log.warning("model %s: its licence (%s) forbids films that earn money", generator.name, generator.licence)
+
+
+# --- one film ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class _Job:
+    """What is at hand while one film is worked on."""
+
+    video: Path
+    outputs: Outputs
+    generator: MusicGenerator
+    progress: Progress | None
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.cache = Cache(self.outputs.folder)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[float], None]]:
+        """Context of one stage; gives the function that takes its share done."""
+        started = time.monotonic()
+        self.tell(name, 0.0)
+        yield lambda share: self.tell(name, share)
+        self.tell(name, 1.0)
+        self.timings[name] = round(self.timings.get(name, 0.0) + time.monotonic() - started, 3)
+
+    def tell(self, stage: str, share: float) -> None:
+        """Pass on how far a stage is."""
+        if self.progress is not None:
+            self.progress(stage, share)
+
+
+def _in_its_container(outputs: Outputs, video: Path) -> Outputs:
+    """The outputs with the suffix of the container that can hold this film."""
+    from gvm_plugin.mux import container_for
+    from gvm_plugin.probe import probe
+
+    return outputs.in_container(container_for(probe(video)).suffix)
+
+
+def _check_free(results: Sequence[Path], video: Path, overwrite: bool) -> None:
+    """DeliveryError where a result would take the film's own place, or that of something we may not replace."""
+    for path in results:
+        if path.exists() and path.samefile(video):
+            raise DeliveryError(f"{path}: is the film itself, which stays as it is; choose another place with --out")
+        if path.exists() and not overwrite:
+            raise DeliveryError(f"{path}: is there already; take another place with --out, or --overwrite")
+
+
+def _spot(job: _Job, options: ScoreOptions) -> tuple[Analysis, CueSheet]:
+    """Analysis and cue sheet of the film."""
+    from gvm_plugin import spotting
+
+    sha256 = job.cache.film_sha256(job.video)
+    analysis = _analyse(job, sha256)
+    relative = Path(os.path.relpath(job.video.absolute(), job.outputs.folder.absolute())).as_posix()
+    return analysis, spotting.spot(analysis, options, relative, sha256)
+
+
+def _analyse(job: _Job, sha256: str) -> Analysis:
+    """What there is to know of the film, from the cache or one pass over it."""
+    from gvm_plugin.analysis import Analysis, analyse
+
+    with job.stage("analyse") as tell:
+        place = job.cache.analysis_path(sha256, job.generator.weights_sha256)
+        try:
+            known = Analysis.from_file(place)
+        except (OSError, ValueError, KeyError, BadZipFile):  # not there, of another version, or damaged
+            analysis = analyse(job.video, job.generator.open_encoder(), tell)
+            job.cache.keep(analysis.to_file, place)
+            return analysis
+        return replace(known, info=replace(known.info, path=job.video))
+
+
+def _produce(job: _Job, analysis: Analysis, sheet: CueSheet, edited: Path | None = None) -> Score:
+    """Make what the sheet says and deliver it. edited: the file of a person's sheet, which keeps its text."""
+    maker = TakeMaker(job.cache, job.generator, analysis.features, sheet)
+    with job.cache.work_folder(job.outputs.name) as work:
+        # 1. Every cue, every take: from the cache, or made now and kept there.
+        with job.stage("generate") as tell:
+            takes = maker.make(tell)
+
+        # 2. The chosen takes as one track, crossfaded where they meet.
+        with job.stage("assemble") as tell:
+            music = _assemble(sheet, takes, to_samples(analysis.duration), work, tell)
+
+        # 3. Under the film's own sound, ducked, at its loudness.
+        with job.stage("mix"):
+            mixed = _mix(sheet, analysis, music, work)
+
+        # 4. How did it come out?
+        with job.stage("measure"):
+            measures = _measure(sheet, analysis, mixed)
+
+        # 5. Film, music, sheet and the rest into place.
+        with job.stage("deliver"):
+            made = replace(sheet, provenance=provenance(sheet, takes, job.generator))
+            film, lost = _mux(job, analysis, sheet, mixed, work)
+            finished = Finished(made, takes, mixed, film, edited)
+            files = deliver(finished, job.outputs)
+
+    warnings = (*sheet.warnings, *mixed.warnings, *lost)
+    report = report_of(job.video, analysis, finished, measures, job.generator, files, warnings, job.timings)
+    return Score(job.outputs, made, report)
+
+
+def _mux(
+    job: _Job, analysis: Analysis, sheet: CueSheet, mixed: MixReport, work: Path
+) -> tuple[Path | None, Sequence[str]]:
+    """(the film with its score, still in the work folder, what of the source couldn't be kept)."""
+    from gvm_plugin.mux import mux
+
+    settings = sheet.settings
+    if settings.music_only:
+        return None, ()
+    report = mux(
+        analysis.info,
+        mixed.mix,
+        work / f"film{job.outputs.film.suffix}",
+        keep_original=settings.original == "keep",
+        separate_track=settings.separate_track,
+    )
+    return report.path, report.warnings
+
+
+def _assemble(
+    sheet: CueSheet,
+    takes: Takes,
+    samples: int,
+    work: Path,
+    tell: Callable[[float], None],
+) -> AssembledMusic:
+    from gvm_plugin.crossfade import Piece, assemble
+
+    def pieces() -> Iterator[Piece]:
+        for cue, take in chosen_takes(sheet, takes):
+            tell(cue.span.start / sheet.duration)
+            audio, stems = take.load()
+            lead, tail = margins(cue, sheet)
+            yield Piece(cue.span, audio, lead, tail, stems)
+
+    folder = work / "stems"
+    folder.mkdir()
+    return assemble(
+        pieces(),
+        samples,
+        work / "assembled.wav",
+        crossfade_seconds=sheet.settings.crossfade,
+        stem_folder=folder if sheet.settings.stems else None,
+    )
+
+
+def _mix(sheet: CueSheet, analysis: Analysis, music: AssembledMusic, work: Path) -> MixReport:
+    from gvm_plugin.mix import MixSettings, mix
+    from gvm_plugin.probe import read_audio_blocks
+
+    settings, info = sheet.settings, analysis.info
+    stem_paths = {name: work / f"{name}.stem.wav" for name in music.stems}
+    return mix(
+        music.path,
+        (lambda: read_audio_blocks(info, duration=analysis.duration)) if info.audio else None,
+        sheet.speech,
+        MixSettings(
+            lufs=settings.lufs,
+            duck_db=settings.duck,
+            original="replace" if settings.original == "replace" else "keep",
+            separate_track=settings.separate_track,
+        ),
+        work / "mix.wav",
+        work / "music.wav",
+        stems=music.stems,
+        stem_paths=stem_paths,
+    )
+
+
+def _measure(sheet: CueSheet, analysis: Analysis, mixed: MixReport) -> Measures:
+    from gvm_plugin.measure import measure
+
+    return measure(
+        mixed.music,
+        activity_times=analysis.activity_times,
+        activity=analysis.activity.astype(float),
+        cuts=[shot.span.start for shot in sheet.shots[1:]],
+        hits=[hit for cue in sheet.sounding for hit in cue.hits],
+        cues=[cue.span for cue in sheet.sounding],
+        speech=sheet.speech,
+        ducking=[(key.seconds, key.gain_db) for key in mixed.keyframes],
+        mix=mixed.mix,
+    )

@@ -1,0 +1,118 @@
+"""The takes of a cue sheet: what is asked of the generator, under which key it is kept, and what has to be made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from core.errors import MediaError, ModelError
+from core.vision.picture import PictureFeatures
+from gvm_plugin import __version__
+from gvm_plugin.cache import Cache, StoredTake, content_key, file_sha256
+from gvm_plugin.cuesheet import Cue, CueSheet
+from gvm_plugin.generators import CueRequest, MusicGenerator
+
+TakeId = tuple[str, int]  # (cue id, number of the take)
+Takes = Mapping[TakeId, StoredTake]
+
+_FORMAT: Final = 1  # raise it when kept takes must not be used any more
+
+
+@dataclass(frozen=True, eq=False)
+class TakeMaker:
+    """Makes the takes of one sheet, but those that the cache has."""
+
+    cache: Cache
+    generator: MusicGenerator
+    features: PictureFeatures
+    sheet: CueSheet
+
+    def make(self, tell: Callable[[float], None]) -> Takes:
+        """All takes of all sounding cues. tell: takes the share done, 0..1."""
+        keys = {take_id: self.key(request) for take_id, request in self.requests.items()}
+        found = {take_id: self.cache.find_take(key) for take_id, key in keys.items()}
+        missing = [take_id for take_id, take in found.items() if take is None]
+        made: dict[TakeId, StoredTake] = {}
+        music = self.generator.generate([self.requests[take_id] for take_id in missing]) if missing else iter(())
+        for take_id, take in zip(missing, music, strict=True):
+            expected = (2, self.requests[take_id].samples)
+            if take.audio.shape != expected:
+                raise ModelError(f"model {self.generator.name} made {take.audio.shape} samples instead of {expected}")
+            made[take_id] = self.cache.store_take(keys[take_id], take)
+            tell(len(made) / len(missing))
+        return {take_id: made.get(take_id) or found[take_id] for take_id in keys}  # type: ignore[misc]
+
+    @cached_property
+    def requests(self) -> dict[TakeId, CueRequest]:
+        """What is asked of the generator."""
+        return {
+            (cue.id, number): self.request(cue, number)
+            for cue in self.sheet.sounding
+            for number in sorted({cue.take, *range(1, self.sheet.settings.takes + 1)})
+        }
+
+    def request(self, cue: Cue, number: int) -> CueRequest:
+        """One take of one cue, as asked of the generator."""
+        lead, tail = margins(cue, self.sheet)
+        soundfont = self.sheet.settings.soundfont
+        return CueRequest(
+            cue_id=cue.id,
+            span=cue.span,
+            features=self.features,
+            style=cue.style,
+            valence=cue.mood,
+            energy=cue.energy,
+            tempo=cue.tempo,
+            key=cue.key,
+            seed=cue.seed,
+            take=number,
+            hits=cue.hits,
+            speech=tuple(span for span in self.sheet.speech if span.overlap(cue.span) > 0),
+            lead_seconds=lead,
+            tail_seconds=tail,
+            stems=self.sheet.settings.stems,
+            soundfont=Path(soundfont) if soundfont else None,
+        )
+
+    def key(self, request: CueRequest) -> str:
+        """Stands for everything that decides how the take sounds; the cue's name and its neighbours don't."""
+        return content_key(
+            _FORMAT,
+            __version__,
+            self.generator.name,
+            self.generator.weights_sha256,
+            self.sheet.sha256,
+            [request.span.start, request.span.end, request.lead_seconds, request.tail_seconds],
+            [request.style, request.valence, request.energy, request.tempo, request.key, request.seed, request.take],
+            [[hit.seconds, hit.strength] for hit in request.hits],
+            [[span.start, span.end] for span in request.speech],
+            request.stems,
+            self._soundfont_sha256,
+        )
+
+    @cached_property
+    def _soundfont_sha256(self) -> str | None:
+        name = self.sheet.settings.soundfont
+        if name is None:
+            return None
+        if not Path(name).is_file():
+            raise MediaError(f"{name}: there is no such sound font; check the name, or leave it out")
+        return file_sha256(Path(name))
+
+
+def margins(cue: Cue, sheet: CueSheet) -> tuple[float, float]:
+    """(lead, tail) in seconds: what is played before and after a cue for its joins, as far as the film reaches.
+
+    The same whatever its neighbours are, so that changing one cue leaves the takes of the others as they are.
+    """
+    reach = sheet.settings.crossfade
+    return min(reach, cue.span.start), max(0.0, min(reach, sheet.duration - cue.span.end))
+
+
+def chosen_takes(sheet: CueSheet, takes: Takes) -> Iterator[tuple[Cue, StoredTake]]:
+    """Each sounding cue with the take that the sheet chooses."""
+    for cue in sheet.sounding:
+        yield cue, takes[cue.id, cue.take]
