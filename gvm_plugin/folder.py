@@ -1,0 +1,392 @@
+"""A folder of films -> a folder of scored films: one result each, whatever happens to the others.
+
+    collect_videos   which files are films
+    score_folder     each one: skipped when finished and unchanged, else scored; errors recorded; then the page
+
+Every film has a record, OUT/.gvm/films/KEY.json, written when work on it begins and when it ends. So a second run
+knows what is finished and what a killed run left behind. Films of one folder that share a stem get all of their name
+in the names of their results: a.mp4.music.wav beside a.mov.music.wav.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from core.errors import DeliveryError, GVMError, MediaError
+from gvm_plugin import __version__
+from gvm_plugin.cache import FOLDER, Cache, content_key, file_sha256, read_json, write_json
+from gvm_plugin.options import ScoreOptions
+from gvm_plugin.outputs import DEFAULT_FOLDER, Outputs, distinct_names, outputs_named
+from gvm_plugin.score import check_licence, open_generator, score_into
+
+if TYPE_CHECKING:
+    from gvm_plugin.generators import MusicGenerator
+    from gvm_plugin.report import VideoReport
+
+log = logging.getLogger(__name__)
+
+VIDEO_SUFFIXES: Final = (
+    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"),
+    *(".mxf", ".ogv", ".qt", ".ts", ".webm", ".wmv"),
+)
+REPORT: Final = "report.html"
+_NOT_SETTINGS: Final = ("overwrite", "device", "monetised")  # options that don't change the result
+UNCHANGED: Final = "finished and unchanged"
+
+FilmProgress = Callable[[Path, str, float], None]  # (film, stage, share done)
+
+
+@dataclass(frozen=True)
+class Film:
+    """One film of the folder. name: its path below the folder, with forward slashes."""
+
+    video: Path
+    name: str
+    outputs: Outputs
+
+
+@dataclass(frozen=True, eq=False)
+class FilmResult:
+    """What became of one film: status ok, skipped (why: error) or failed (error, remedy)."""
+
+    film: Film
+    report: VideoReport
+
+    @property
+    def failed(self) -> bool:
+        """Is there no result?"""
+        return self.report.status == "failed"
+
+
+@dataclass(frozen=True, eq=False)
+class FolderScore:
+    """What became of the folder. page: the report, for a browser."""
+
+    results: tuple[FilmResult, ...]
+    page: Path
+
+    @property
+    def failed(self) -> int:
+        """How many films have no result."""
+        return sum(result.failed for result in self.results)
+
+
+def score_folder(
+    folder: Path | str,
+    out: Path | str | None = None,
+    options: ScoreOptions | None = None,
+    *,
+    recursive: bool = False,
+    jobs: int = 1,
+    generator: MusicGenerator | None = None,
+    progress: FilmProgress | None = None,
+    done: Callable[[FilmResult], None] | None = None,
+) -> FolderScore:
+    """Score every film in `folder` into `out` (FOLDER/scored unless given); one film's error doesn't stop the rest.
+
+    jobs: films worked on at once, each in its own process (`generator` then has to be None). done: called with each
+    result as it comes.
+    """
+    options = options or ScoreOptions()
+    if jobs < 1:
+        raise ValueError(f"jobs is {jobs}; it must be 1 or more")
+    if jobs > 1 and generator is not None:
+        raise ValueError("jobs is over 1: each process loads the model itself, by its name in options")
+    place = out_folder(folder, out)
+    films = list_films(Path(folder), place, recursive)
+    check_writable(place)
+    work = partial(_score_film, out=place, options=options)
+    results: dict[Film, FilmResult] = {}
+    for result in _each(films, work, options, jobs, generator, progress):
+        results[result.film] = result
+        if done is not None:
+            done(result)
+    ordered = tuple(results[film] for film in films)
+    page = place / REPORT
+    _write_page([result.report for result in ordered], page, Path(folder))
+    return FolderScore(ordered, page)
+
+
+def out_folder(folder: Path | str, out: Path | str | None) -> Path:
+    """Where the results of `folder` go."""
+    return Path(folder) / DEFAULT_FOLDER if out is None else Path(out)
+
+
+def check_writable(out: Path) -> None:
+    """Make the folder `out`; DeliveryError where nothing can be written to it."""
+    probe = out / FOLDER / f"{os.getpid()}.partial"
+    try:
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"gvm")
+        probe.unlink()
+    except OSError as err:
+        raise DeliveryError(f"{out}: can't be written to ({err.strerror}); choose another folder with --out") from err
+
+
+def list_films(folder: Path, out: Path, recursive: bool) -> list[Film]:
+    """The films of `folder` with the places of their results; sub-folders are mirrored in `out`."""
+    if out.exists() and folder.exists() and out.samefile(folder):
+        raise DeliveryError(f"{out}: is the folder of the films itself; choose another with --out")
+    films: list[Film] = []
+    for place, videos in collect_videos(folder, out, recursive):
+        names = distinct_names(videos)
+        target = out / place.relative_to(folder)
+        films += [
+            Film(video, video.relative_to(folder).as_posix(), outputs_named(target, video, name))
+            for video, name in zip(videos, names, strict=True)
+        ]
+    if not films:
+        deeper = "" if recursive else ", or look below it with --recursive"
+        raise MediaError(f"{folder}: holds no video; name another folder{deeper}")
+    return films
+
+
+def collect_videos(folder: Path, out: Path, recursive: bool) -> Iterator[tuple[Path, list[Path]]]:
+    """Yield (folder, its films in order), without hidden ones and without what we made ourselves."""
+
+    def fail(err: OSError) -> None:
+        raise MediaError(f"{err.filename}: can't be read ({err.strerror}); check the name and its rights") from err
+
+    ours = os.path.realpath(out)
+    for place, folders, files in os.walk(folder, onerror=fail):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if recursive
+            and not name.startswith(".")
+            and name != DEFAULT_FOLDER
+            and os.path.realpath(os.path.join(place, name)) != ours
+        )
+        videos = [
+            Path(place, name)
+            for name in sorted(files)
+            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES
+        ]
+        if videos:
+            yield Path(place), videos
+
+
+# --- one film ----------------------------------------------------------------------------------------------------
+
+
+def record_path(out: Path, film: Film) -> Path:
+    """Where the record of a film lies."""
+    return out / FOLDER / "films" / f"{content_key(film.name.encode('utf-8', 'surrogateescape').hex())}.json"
+
+
+def settings_key(options: ScoreOptions) -> str:
+    """Stands for all that the options say about the result."""
+    fields = {name: value for name, value in asdict(options).items() if name not in _NOT_SETTINGS}
+    return content_key(__version__, {name: str(value) for name, value in fields.items()})
+
+
+def reason_to_skip(film: Film, out: Path, options: ScoreOptions, weights_sha256: str) -> tuple[str, VideoReport] | None:
+    """(why nothing has to be done, the report of last time), or None where there is work."""
+    from gvm_plugin.report import VideoReport
+
+    record = read_json(record_path(out, film))
+    if options.overwrite or not isinstance(record, dict) or record.get("status") != "ok":
+        return None
+    try:
+        report = VideoReport.from_json(record["report"])
+        sheet, files = film.outputs.folder / record["sheet"], record["files"]
+        if sheet.is_file() and file_sha256(sheet) != record["sheet_sha256"]:
+            return "its cue sheet was changed by hand; `gvm render` makes what it says, --overwrite drops it", report
+        if record["settings"] != settings_key(options) or record["weights_sha256"] != weights_sha256:
+            return None
+        if record["sha256"] != Cache(film.outputs.folder).film_sha256(film.video):
+            return None
+        whole = all((film.outputs.folder / name).stat().st_size == size for name, size in files.items())
+    except (KeyError, TypeError, ValueError, OSError):
+        return None
+    return (UNCHANGED, report) if whole else None
+
+
+def _score_film(
+    film: Film, generator: MusicGenerator, progress: FilmProgress | None, *, out: Path, options: ScoreOptions
+) -> FilmResult:
+    """What becomes of one film; all that goes wrong is in the result and in the film's record."""
+    from gvm_plugin.report import VideoReport
+
+    try:
+        skip = reason_to_skip(film, out, options, generator.weights_sha256)
+        if skip is not None:
+            why, last = skip
+            return FilmResult(film, last if why == UNCHANGED else replace(last, status="skipped", error=why))
+        return FilmResult(film, _score_anew(film, generator, progress, out, options))
+    except Exception as err:  # noqa: BLE001  the one place where nothing may stop the others
+        error, remedy = describe(err)
+        if not isinstance(err, GVMError):
+            log.debug("%s", traceback.format_exc())
+        report = VideoReport(name=film.name, status="failed", error=error, remedy=remedy)
+        _keep_record(film, out, {"status": "failed", "error": error, "remedy": remedy, "trace": _trace(err)})
+        return FilmResult(film, report)
+
+
+def _score_anew(
+    film: Film, generator: MusicGenerator, progress: FilmProgress | None, out: Path, options: ScoreOptions
+) -> VideoReport:
+    """Score the film and keep its record."""
+    before = read_json(record_path(out, film))
+    ours = isinstance(before, dict) and before.get("status") in ("ok", "working")  # what lies there was made by us
+    write_json(record_path(out, film), {"status": "working", "film": film.name})
+    score = score_into(
+        film.video,
+        film.outputs,
+        replace(options, overwrite=options.overwrite or ours),
+        generator,
+        partial(progress, film.video) if progress is not None else None,
+    )
+    below = film.outputs.folder.relative_to(out)
+    files = {file.path: (film.outputs.folder / file.path).stat().st_size for file in score.report.outputs}
+    report = replace(
+        score.report,
+        name=film.name,
+        outputs=tuple(replace(file, path=(below / file.path).as_posix()) for file in score.report.outputs),
+    )
+    record = {
+        "status": "ok",
+        "film": film.name,
+        "sha256": score.sheet.sha256,
+        "settings": settings_key(options),
+        "weights_sha256": generator.weights_sha256,
+        "files": files,
+        "sheet": score.outputs.sheet.name,
+        "sheet_sha256": file_sha256(score.outputs.sheet),
+        "report": report.to_json(),
+    }
+    write_json(record_path(out, film), record)
+    return report
+
+
+def describe(err: BaseException) -> tuple[str, str]:
+    """(what is wrong, what to do about it) of an error, each one line."""
+    if isinstance(err, GVMError | ValueError):
+        problem, _, remedy = " ".join(str(err).split()).rpartition("; ")
+        return (problem, remedy) if problem else (remedy, "")
+    if isinstance(err, OSError):
+        return f"{err.filename or 'a file'}: {err.strerror or err}", "check rights and free space"
+    if isinstance(err, MemoryError):
+        return "not enough memory for this film", "close other programs, or use --jobs 1"
+    return f"unexpected {type(err).__name__}: {err}", "please report it with the record in .gvm/films"
+
+
+def _trace(err: BaseException) -> str:
+    return "".join(traceback.format_exception(err)) if not isinstance(err, GVMError) else ""
+
+
+def _keep_record(film: Film, out: Path, record: dict[str, Any]) -> None:
+    """Keep the record if one can: where `out` is not writable the result alone must do."""
+    try:
+        write_json(record_path(out, film), {"film": film.name, **record})
+    except DeliveryError as err:
+        log.warning("%s", err)
+
+
+def _write_page(reports: Sequence[VideoReport], page: Path, folder: Path) -> None:
+    from gvm_plugin.report import write_report
+
+    if page.parent.is_dir():
+        write_report(reports, page, folder.resolve().name)
+
+
+# --- one after the other, or several at once ---------------------------------------------------------------------
+
+
+def _each(
+    films: Sequence[Film],
+    work: Callable[..., FilmResult],
+    options: ScoreOptions,
+    jobs: int,
+    generator: MusicGenerator | None,
+    progress: FilmProgress | None,
+) -> Iterator[FilmResult]:
+    """Yield the result of each film as it comes."""
+    generator = generator or open_generator(options)  # with several processes: to fail here if there is none
+    check_licence(generator, options.monetised)
+    if jobs == 1 or len(films) == 1:
+        for film in films:
+            yield work(film, generator, progress)
+        return
+    left = list(films)
+    try:
+        with _processes(min(jobs, len(films)), options) as pool:
+            for future in as_completed([pool.submit(_in_process, work, film) for film in films]):
+                result = future.result()
+                left.remove(result.film)
+                yield result
+    except BrokenProcessPool:
+        log.warning("a process died, perhaps for lack of memory; what is left is done one by one")
+        for film in left:
+            yield _alone(work, film, options)
+
+
+def _alone(work: Callable[..., FilmResult], film: Film, options: ScoreOptions) -> FilmResult:
+    """The result of one film in a process of its own, which may die without harm."""
+    from gvm_plugin.report import VideoReport
+
+    try:
+        with _processes(1, options) as pool:
+            return pool.submit(_in_process, work, film).result()
+    except BrokenProcessPool:
+        error, remedy = "the process that worked on it died", "see whether there is enough memory, then run again"
+        return FilmResult(film, VideoReport(name=film.name, status="failed", error=error, remedy=remedy))
+
+
+@contextmanager
+def _processes(count: int, options: ScoreOptions) -> Iterator[ProcessPoolExecutor]:
+    """Context with `count` processes that have the model loaded; on Ctrl-C they drop their work and tidy up."""
+    threads = max(1, (os.cpu_count() or 1) // count)
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start_process, initargs=(options, threads))
+    try:
+        yield pool
+    except BaseException:
+        workers = list((pool._processes or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.join(timeout=10)
+        raise
+    pool.shutdown()
+
+
+class _Process:
+    """What a process of the pool keeps between films."""
+
+    generator: MusicGenerator | None = None
+    stopping = False
+
+
+def _start_process(options: ScoreOptions, threads: int) -> None:
+    """Prepare a process: its share of the cores, no Ctrl-C of its own, the model."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop)
+    _Process.generator = open_generator(options)
+    check_licence(_Process.generator, options.monetised)
+
+
+def _stop(*_: object) -> None:
+    _Process.stopping = True
+    raise SystemExit(130)
+
+
+def _in_process(work: Callable[..., FilmResult], film: Film) -> FilmResult:
+    if _Process.stopping:
+        raise SystemExit(130)
+    assert _Process.generator is not None, "the process was not prepared"
+    return work(film, _Process.generator, None)
