@@ -80,7 +80,10 @@ def find_picture(container: InputContainer, path: Path) -> VideoStream:
     streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not streams:
         raise MediaError(f"{shown_name(path)}: has no picture, only sound or data; gvm scores videos")
-    return next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
+    known = [stream for stream in streams if stream.codec_context is not None]
+    if not known:
+        raise MediaError(f"{shown_name(path)}: its kind of picture isn't known to this ffmpeg; convert it to H.264")
+    return next((stream for stream in known if stream.disposition & Disposition.default), known[0])
 
 
 def first_picture(container: InputContainer, stream: VideoStream) -> VideoFrame | None:

@@ -1,4 +1,4 @@
-"""Film -> Analysis: what there is to see and hear, from one pass through the pictures and a light one through the sound.
+"""Film -> Analysis: what there is to see and hear. One pass through the pictures, a light one through the sound.
 
     picture_pass.watch    model frames, activity, cuts, looks, thumbnails, exact length
     listen                speech on any track; loudness and music of the main track, the one that players play
@@ -60,7 +60,7 @@ class Analysis:
 
     def to_file(self, base: Path) -> None:
         """Keep this as `base` + .npz and .json; the .json comes last, so a pair with one is complete."""
-        arrays = {
+        arrays: dict[str, Any] = {
             "feature_times": self.features.times,
             "feature_values": self.features.values,
             "activity_times": self.activity_times,
@@ -156,6 +156,7 @@ def analyse(path: Path, encoder: FrameEncoder, progress: Progress | None = None)
 
 def listen(info: MediaInfo, progress: Progress | None = None) -> Heard:
     """Speech, music and loudness of a film's sound, read in blocks, track by track."""
+    from core.frames import shown_name
     from gvm_plugin.loudness import LoudnessMeter
     from gvm_plugin.music_detection import MusicDetector
     from gvm_plugin.speech import Downsampler, SpeechDetector, union
@@ -184,7 +185,7 @@ def listen(info: MediaInfo, progress: Progress | None = None) -> Heard:
     if len(info.audio) > 1 and info.main_audio is not None:
         number = info.audio.index(info.main_audio) + 1
         warnings.append(
-            f"{info.path.name!r} has {len(info.audio)} audio tracks: number {number} is mixed; speech was sought on all"
+            f"{shown_name(info.path)}: has {len(info.audio)} audio tracks; number {number} is mixed, speech sought on all"
         )
     return Heard(union(speech), music, lufs, tuple(warnings))
 
@@ -212,13 +213,15 @@ def mean_looks(
 
 
 def _picture_warnings(info: MediaInfo, duration: float, damaged: int) -> list[str]:
-    name = repr(info.path.name)
+    from core.frames import shown_name
+
+    name = shown_name(info.path)
     warnings = []
     if damaged:
-        warnings.append(f"{name} is damaged: {damaged} packets of picture were skipped; copy it again if it matters")
+        warnings.append(f"{name}: is damaged; {damaged} packets of picture were skipped; copy it again if it matters")
     if duration < info.picture_duration - CUT_OFF_SECONDS:
         warnings.append(
-            f"{name} is cut off: {duration:.1f} s of {info.picture_duration:.1f} s can be read, and those are scored"
+            f"{name}: is cut off; {duration:.1f} s of {info.picture_duration:.1f} s can be read, and those are scored"
         )
     return warnings
 

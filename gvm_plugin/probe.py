@@ -112,7 +112,7 @@ def probe(path: Path) -> MediaInfo:
             pixel_aspect=Fraction(video.sample_aspect_ratio or 1),
             average_rate=average,
             variable_rate=abs(base / average - 1) > 0.01,
-            audio=tuple(_audio_track(stream, start) for stream in container.streams.audio),
+            audio=tuple(_audio_track(stream, start) for stream in container.streams.audio if stream.codec_context),
             other_streams=tuple(
                 stream.type for stream in container.streams if stream.type != "audio" and stream.index != video.index
             ),
