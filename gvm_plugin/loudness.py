@@ -1,7 +1,7 @@
 """Integrated loudness (ITU-R BS.1770-4, EBU R 128) and true peak of sound in blocks; memory doesn't grow with length.
 
 The measuring itself is ffmpeg's `ebur128` filter, inside this process by PyAV. It passes EBU Tech 3341, as the
-tests show; pyloudnorm's weighting curve differs by up to 0.05 LU.
+tests show; pyloudnorm's weighting curve is a few hundredths of a LU off the standard's.
 """
 
 from __future__ import annotations
