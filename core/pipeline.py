@@ -8,22 +8,23 @@ Many requests are decoded side by side; their audio is rendered one at a time, a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from core import checkpoint
 from core.engine import Engine, Job, Progress, Sampling
-from core.shapes import MUSIC_RATE
 from core.starter.constraints import allowed_codes
 from core.starter.controls import control_track, lagged
 from core.starter.grid import Grid
-from core.starter.palettes import Palette
-from core.starter.performer import choose_palette, perform
+from core.starter.midi import to_midi
+from core.starter.notes import Performance
+from core.starter.palettes import Palette, choose_palette
+from core.starter.performer import perform
 from core.starter.styles import STYLES
+from core.starter.synth import Rendered, palette_mixdown, render
 from core.starter.tempo import plan_grid
 from core.vision.descriptors import PatchDescriptors, relative_to_cue
 from core.vision.picture import FrameEncoder, PictureFeatures
@@ -130,18 +131,24 @@ def spoken_steps(grid: Grid, speech: Sequence[tuple[float, float]]) -> npt.NDArr
 
 def play(request: MusicRequest, grid: Grid, codes: npt.NDArray[np.int64]) -> MusicTake:
     """The score codec's decoder: codes -> notes -> audio."""
-    from core.starter.midi import to_midi
-
     tonic = request.tonic if request.tonic is not None else _usual_tonic(request.style, request.seed)
     performance = perform(codes, grid, request.style, tonic, request.seed, request.lead_seconds)
     palette = choose_palette(request.style, request.seed)
-    audio, stems = render_audio(performance, palette, request)
-    return MusicTake(audio, stems, grid, KEYS[tonic], to_midi(performance), codes, palette.name)
+    rendered = render_audio(performance, palette, request)
+    return MusicTake(rendered.audio, rendered.stems, grid, KEYS[tonic], to_midi(performance), codes, palette.name)
 
 
-def render_audio(performance: Any, palette: Palette, request: MusicRequest) -> tuple[Any, dict[str, Any]]:
+def render_audio(performance: Performance, palette: Palette, request: MusicRequest) -> Rendered:
     """Audio [2, N] and stems of a performance, by the synthesiser or through the user's sound font."""
-    raise NotImplementedError
+    mixdown = palette_mixdown(palette, request.style)
+    start = -request.lead_seconds
+    if request.soundfont is None:
+        return render(performance, mixdown, start, request.samples, request.stems)
+    from core.starter.soundfont import render_soundfont
+
+    stems = render_soundfont(performance, request.soundfont, palette, start, request.samples)
+    audio = np.sum(list(stems.values()), axis=0, dtype=np.float32)
+    return Rendered(audio, stems if request.stems else {})
 
 
 def _usual_tonic(style: str, seed: int) -> int:
@@ -155,11 +162,3 @@ def parse_key(key: str) -> int:
     if name[:1] in _TONICS and name[1:] in ("", "#", "b"):
         return (_TONICS[name[0]] + {"": 0, "#": 1, "b": -1}[name[1:]]) % 12
     raise ValueError(f"unknown key {key!r}: write C, F#, Bb, Am ...")
-
-
-def samples_of(seconds: float) -> int:
-    """Samples of a duration at 48 kHz."""
-    return round(seconds * MUSIC_RATE)
-
-
-__all__ = ["KEYS", "MusicRequest", "MusicTake", "StarterModel", "parse_key", "plan", "play", "replace"]
