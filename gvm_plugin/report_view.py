@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
-from gvm_plugin.measure import Curve, HitError, Measures
+from gvm_plugin.measure import SMOOTH_SECONDS, Curve, HitError, Measures
 from gvm_plugin.timeline import Span
 
 if TYPE_CHECKING:
@@ -68,13 +68,17 @@ class Lanes:
         return {"left": self.at(start), "width": self.at(max(end - start, 0.0))}
 
     def line(self, curve: Curve) -> str:
-        """SVG path of a curve, its zero at 100, its 99.5th percentile near 0: one flash shouldn't flatten the rest."""
+        """SVG path of a curve, its lowest near 100, its 99.5th percentile near 0 (a flash shan't flatten the rest).
+
+        Only the shape is to be compared, so a curve that never comes near zero is drawn from a little under its lowest.
+        """
         ranked = sorted(curve.values)
-        top = ranked[min(len(ranked) - 1, int(len(ranked) * 0.995))] or 1.0
+        low, top = 0.8 * ranked[0], ranked[int((len(ranked) - 1) * 0.995)]
+        scale = 94 / (top - low) if top > low else 0.0
         points = []
         for index, value in enumerate(curve.values):
-            x = (curve.start + index * curve.step) / self.seconds * 1000
-            points.append(f"{min(x, 1000):.1f} {100 - 94 * min(max(value / top, 0.0), 1.05):.1f}")
+            x = min((curve.start + index * curve.step) / self.seconds, 1.0) * 1000
+            points.append(f"{x:.1f} {100 - min(max((value - low) * scale, 0.0), 99.0):.1f}")
         return "M" + "L".join(points)
 
     def area(self, curve: Curve) -> str:
@@ -169,7 +173,7 @@ def _film(video: VideoReport, number: int) -> dict[str, Any]:
         "cues": [_cue_row(cue) for cue in video.cues],
         "hits": [_hit_row(hit) for hit in measures.hits] if measures else [],
         "warnings": [clean(warning) for warning in video.warnings],
-        "files": [_file_link(file) for file in video.outputs],
+        "files": _file_links(video.outputs),
         "timings": _timings(video),
         "model": clean(video.model),
         "licence": clean(video.licence),
@@ -189,7 +193,8 @@ def _lanes(video: VideoReport, frames: list[dict[str, str]]) -> dict[str, Any]:
         "cuts": "".join(f"M{cut / video.duration * 1000:.1f} 0V100" for cut in cuts),
         "cut_count": len(cuts),
         "cues": [{**lanes.box(cue.span), **_cue_row(cue)} for cue in video.cues],
-        "activity": lanes.area(video.activity) if video.activity else "",
+        "activity": lanes.area(_smoothed(video.activity)) if video.activity else "",
+        "raw": lanes.area(video.activity) if video.activity else "",
         "energy": lanes.line(measures.energy) if measures.energy else "",
         "follows": None if measures.activity_energy_r is None else f"{measures.activity_energy_r:+.2f}",
         "hits": [{"left": lanes.at(hit.seconds), **_hit_row(hit)} for hit in measures.hits],
@@ -235,6 +240,14 @@ def _thumbnail_of(run: Span, thumbnails: Sequence[tuple[float, bytes]]) -> bytes
     middle = (run.start + run.end) / 2
     inside = [one for one in thumbnails if run.start <= one[0] < run.end]
     return min(inside or thumbnails, key=lambda one: abs(one[0] - middle))[1]
+
+
+def _smoothed(curve: Curve) -> Curve:
+    """The activity smoothed as the music's energy is, so that the eye compares what the correlation compares."""
+    from scipy.ndimage import gaussian_filter1d
+
+    values = gaussian_filter1d(curve.values, SMOOTH_SECONDS / curve.step)
+    return Curve(curve.start, curve.step, tuple(float(value) for value in values))
 
 
 def _ticks(duration: float) -> list[float]:
@@ -305,18 +318,18 @@ def figures(video: VideoReport) -> list[Figure]:
     target = video.target_lufs
     off_target = abs(m.lufs - target) if m.lufs is not None and target is not None else None
     on_time = sum(hit.error_ms is not None and abs(hit.error_ms) <= HIT_GOOD_MS for hit in m.hits)
-    within = f"median; {on_time} of {len(m.hits)} within {HIT_GOOD_MS:.0f} ms"
+    within = f"{on_time} of {len(m.hits)} within {HIT_GOOD_MS:.0f} ms"
     depth = None if m.ducking_depth_db is None else -m.ducking_depth_db
     kilohertz = None if m.bandwidth_hz is None else m.bandwidth_hz / 1000
-    add("Follows the picture", m.activity_energy_r, "r {:+.2f}", "picture activity and music energy")
+    add("Follows the picture", m.activity_energy_r, "r {:+.2f}", "correlation")
     add("Accents on cuts", m.cut_accent_lift, "× {:.2f}", "1 is chance")
-    add("Hit points", m.median_hit_error_ms, "{:.0f} ms", within, _over(m.median_hit_error_ms, HIT_GOOD_MS))
+    add("Hit points, median", m.median_hit_error_ms, "{:.0f} ms", within, _over(m.median_hit_error_ms, HIT_GOOD_MS))
     asked = "" if target is None else f"asked {target:.1f}"
     add("Loudness", m.lufs, "{:.1f} LUFS", asked, _over(off_target, LUFS_TOLERANCE))
     ceiling = f"ceiling {video.ceiling_dbtp:.1f}"
     add("True peak", m.true_peak_dbtp, "{:.1f} dBTP", ceiling, _over(m.true_peak_dbtp, video.ceiling_dbtp))
     add("Loudness range", m.lra, "{:.1f} LU")
-    add("Music under speech", depth, "{:+.1f} dB", "against between", _over(depth, -LEAST_DUCKING_DB))
+    add("Music under speech", depth, "{:+.1f} dB", "than without speech", _over(depth, -LEAST_DUCKING_DB))
     silence = m.longest_silence_seconds
     add("Longest silence", silence, "{:.1f} s", "inside a cue", _over(silence, MOST_SILENCE_SECONDS))
     add("Clicks", len(m.clicks), "{:.0f}", ", ".join(timecode(at, 2) for at in m.clicks[:4]), bool(m.clicks))
@@ -347,9 +360,13 @@ def _minus(text: str) -> str:
     return text.replace(" -", " −") if not text.startswith("-") else "−" + text[1:]
 
 
-def _file_link(file: OutputFile) -> dict[str, str]:
-    word = clean(file.label) or _FILE_WORDS[file.kind]
-    return {"word": word, "href": href(file.path), "name": clean(file.path)}
+def _file_links(outputs: Sequence[OutputFile]) -> list[dict[str, Any]]:
+    """Delivered files in groups of a kind."""
+    groups: dict[str, list[dict[str, str]]] = {}
+    for file in outputs:
+        link = {"word": clean(file.label), "href": href(file.path), "name": clean(file.path)}
+        groups.setdefault(_FILE_WORDS[file.kind], []).append(link)
+    return [{"word": word, "links": links} for word, links in groups.items()]
 
 
 def _timings(video: VideoReport) -> dict[str, Any] | None:
