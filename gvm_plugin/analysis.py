@@ -185,7 +185,8 @@ def listen(info: MediaInfo, progress: Progress | None = None) -> Heard:
     if len(info.audio) > 1 and info.main_audio is not None:
         number = info.audio.index(info.main_audio) + 1
         warnings.append(
-            f"{shown_name(info.path)}: has {len(info.audio)} audio tracks; number {number} is mixed, speech sought on all"
+            f"{shown_name(info.path)}: has {len(info.audio)} audio tracks; number {number} is mixed, "
+            "speech was sought on all"
         )
     return Heard(union(speech), music, lufs, tuple(warnings))
 
