@@ -126,16 +126,16 @@ def source_hash() -> str:
 
 
 def _render(name: str, pitch: int, layer: int, variation: int) -> Audio:
-    """The tone as made by its model: K-weighted RMS 1 over 0.4 s when pitched, peak 1 on a kit."""
+    """The tone as made by its model: K-weighted RMS 1 over its loud beginning when pitched, peak 1 on a kit."""
     instrument = TABLE[name]
     random = dsp.generator(name, pitch, variation)
     if isinstance(instrument, Sampled):
         wave = instrument.make(pitch, LAYERS[layer], random)
-        wave = wave / np.float32(dsp.loudness(wave) + 1e-9)
+        wave = wave / np.float32(dsp.loudness(wave, 0.2) + 1e-9)
     elif isinstance(instrument, Held):
         wave = sections.loop(instrument.section, pitch, random)
         for rows in (slice(0, 2), slice(2, 4)):
-            wave[rows] /= np.float32(dsp.loudness(wave[rows], 2.5) + 1e-9)
+            wave[rows] /= np.float32(dsp.loudness(wave[rows], 1.4) + 1e-9)
     else:
         assert isinstance(instrument, Kit), name
         stroke = instrument.strokes[pitch]
@@ -149,7 +149,7 @@ def _render(name: str, pitch: int, layer: int, variation: int) -> Audio:
 def _dull(wave: Audio, cutoff: float) -> Audio:
     size = wave.shape[1] + 1024
     spectrum = np.fft.rfft(wave, size, axis=1)
-    spectrum *= dsp.low_pass(np.fft.rfftfreq(size, 1.0 / dsp.RATE), cutoff, 2.0)
+    spectrum *= dsp.low_pass(np.asarray(np.fft.rfftfreq(size, 1.0 / dsp.RATE), np.float64), cutoff, 2.0)
     return np.asarray(np.fft.irfft(spectrum, size, axis=1)[:, : wave.shape[1]], np.float32)
 
 
@@ -193,5 +193,3 @@ def _folder_bytes(folder: Path | None) -> int:
     if folder is None or not folder.exists():
         return 0
     return sum(entry.stat().st_size for entry in folder.rglob("*.tone"))
-
-

@@ -88,9 +88,7 @@ def _k_curve(size: int) -> Audio:
     return k_weight(fft.rfftfreq(size, 1.0 / RATE)).astype(np.float32)
 
 
-def modes(
-    freqs: Real, t60: Real, left: NDArray[np.complex128], right: NDArray[np.complex128], seconds: float
-) -> Audio:
+def modes(freqs: Real, t60: Real, left: NDArray[np.complex128], right: NDArray[np.complex128], seconds: float) -> Audio:
     """[2, N] sum of exponentially decaying sinusoids: Re(amplitude * exp(2 pi i f t)), starting at time 0.
 
     freqs [P] Hz; t60 [P] seconds to -60 dB; left, right [P] complex amplitudes. Modes over TOP_HZ are left out.
@@ -113,9 +111,7 @@ def modes(
     return out
 
 
-def _modes(
-    freqs: Real, t60: Real, left: NDArray[np.complex128], right: NDArray[np.complex128], n: int
-) -> Audio:
+def _modes(freqs: Real, t60: Real, left: NDArray[np.complex128], right: NDArray[np.complex128], n: int) -> Audio:
     step = max(64, 1 << (int(np.sqrt(n)).bit_length() - 1))
     blocks = -(-n // step)
     exponent = (2j * np.pi * freqs - T60_NEPERS / t60) / RATE
@@ -128,20 +124,23 @@ def _modes(
 
 
 def stereo_amplitudes(
-    amplitudes: Real, freqs: Real, width: float, random: np.random.Generator, phase: float = -np.pi / 2
+    amplitudes: Real, freqs: Real, width: float, random: np.random.Generator, phase: Real | float = -np.pi / 2
 ) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
     """(left, right) complex amplitudes as two microphones hear them: `width` 0 same, 1 several dB and a radian apart.
 
-    Below MONO_BELOW_HZ both are equal. phase -pi/2 starts every mode as a sine, 0 as a cosine.
+    Below MONO_BELOW_HZ both are equal. phase [P] or one for all: -pi/2 starts every mode as a sine, 0 as a cosine.
     """
     spread = width * high_pass(freqs, 1.6 * MONO_BELOW_HZ, 3.0) * (freqs > MONO_BELOW_HZ)
     tilt = 0.35 * spread * random.standard_normal(freqs.size)
     turn = 0.9 * spread * random.standard_normal(freqs.size)
-    base = amplitudes * np.exp(1j * phase)
-    return base * np.exp(tilt + 0.5j * turn), base * np.exp(-tilt - 0.5j * turn)
+    base = amplitudes * np.exp(1j * np.asarray(phase, np.complex128)).astype(np.complex128)
+    apart = np.exp((tilt + 0.5j * turn).astype(np.complex128))
+    return base * apart, base / apart
 
 
-def noise(random: np.random.Generator, samples: int, response: Response, channels: int = 1, width: float = 1.0) -> Audio:
+def noise(
+    random: np.random.Generator, samples: int, response: Response, channels: int = 1, width: float = 1.0
+) -> Audio:
     """[C, N] Gaussian noise with amplitude spectrum `response`, RMS 1; width 1 = independent channels, 0 = equal."""
     size = fft.next_fast_len(max(samples, 64), real=True)
     f = fft.rfftfreq(size, 1.0 / RATE)
@@ -194,14 +193,14 @@ def add(target: Audio, source: Audio, amount: float = 1.0, at: int = 0) -> None:
 def saturate(audio: Audio, drive: float) -> Audio:
     """`audio` through tanh with small-signal gain `drive`, rescaled so that full scale stays full scale.
 
-    Four times oversampled, as the harmonics it makes would fold back otherwise.
+    Twice oversampled, as the harmonics it makes would fold back otherwise.
     """
     n = audio.shape[1]
     size = fft.next_fast_len(n, real=True)
-    up = fft.irfft(fft.rfft(audio, size, axis=1), 4 * size, axis=1) * np.float32(4.0)
-    bent = np.tanh(np.float32(drive) * up) / np.float32(np.tanh(drive))
+    up = fft.irfft(fft.rfft(audio, size, axis=1), 2 * size, axis=1) * np.float32(2.0 * drive)
+    bent = np.tanh(up, out=up) / np.float32(np.tanh(drive))
     spectrum = fft.rfft(bent, axis=1)[:, : size // 2 + 1]
-    return np.asarray(fft.irfft(spectrum, size, axis=1)[:, :n] / 4.0, np.float32)
+    return np.asarray(fft.irfft(spectrum, size, axis=1)[:, :n] / 2.0, np.float32)
 
 
 def warp(audio: Audio, positions: Real) -> Audio:
@@ -213,3 +212,22 @@ def warp(audio: Audio, positions: Real) -> Audio:
     a, b, c, d = (padded[:, index + k] for k in (-1, 0, 1, 2))
     half = np.float32(0.5)
     return np.asarray(b + half * x * (c - a + x * (2 * a - 5 * b + 4 * c - d + x * (3 * (b - c) + d - a))), np.float32)
+
+
+def bend(audio: Audio, semitones: Real) -> Audio:
+    """`audio` [C, N] with the pitch curve `semitones` [M] at its start (M <= N); from sample M on only moved in time.
+
+    The curve is stretched a trifle so that the move is a whole number of samples.
+    """
+    m = min(semitones.size, audio.shape[1])
+    rate = 2.0 ** (semitones[:m] / 12.0)
+    moved = float(np.sum(rate - 1.0))
+    whole = round(moved)
+    rate = 1.0 + (rate - 1.0) * (whole / moved) if whole and abs(moved) > 0.5 else np.ones(m)
+    head = warp(audio, np.cumsum(rate) - rate[0])
+    tail = audio[:, m + whole :]
+    out = np.zeros_like(audio)
+    out[:, :m] = head
+    n = min(tail.shape[1], audio.shape[1] - m)
+    out[:, m : m + n] = tail[:, :n]
+    return out

@@ -17,7 +17,7 @@ _RELEASE_SECONDS: Final = 0.04
 
 
 def effect(kind: int, seconds: float, velocity: float, seed: tuple[object, ...]) -> Audio:
-    """[2, N] effect `kind` (RISER ...) of peak about 1; RISER, REVERSE_CYMBAL and SWELL peak `seconds` after the start."""
+    """[2, N] effect `kind` (RISER ...) of peak 1; RISER, REVERSE_CYMBAL and SWELL peak `seconds` after the start."""
     random = dsp.generator(*seed)
     seconds = float(np.clip(seconds, 0.25, 12.0))
     if kind == IMPACT:
@@ -71,7 +71,9 @@ def _riser(seconds: float, velocity: float, random: np.random.Generator) -> Audi
 
 
 def _reverse_cymbal(seconds: float, velocity: float, random: np.random.Generator) -> Audio:
-    spec = Metal(450, 17_000, 240, (max(1.6, 1.1 * seconds), max(0.9, 0.6 * seconds)), 0.5, (3000, 17_000), 0.2, seconds=seconds)
+    spec = Metal(
+        450, 17_000, 240, (max(1.6, 1.1 * seconds), max(0.9, 0.6 * seconds)), 0.5, (3000, 17_000), 0.2, seconds=seconds
+    )
     crash = metal(spec, 0.5 + 0.5 * velocity, random)[:, ::-1]
     n, place = _led(seconds)
     body = n - int(_RELEASE_SECONDS * dsp.RATE)
@@ -96,12 +98,12 @@ def _impact(velocity: float, random: np.random.Generator) -> Audio:
     boom = np.sin(2 * np.pi * phase) * np.exp(-6.9 * t / 1.8)
     boom += 0.4 * np.sin(4 * np.pi * phase) * np.exp(-6.9 * t / 0.9)
     out = np.repeat(boom.astype(np.float32)[None], 2, axis=0) * dsp.rise(n, 0.001)
-    dsp.add(out, drum(Drum(52, 1.4, 0.3, 0.6, (250, 7000), 0.6, 1.0, 0.6), velocity, random), 0.8)
+    dsp.add(out, drum(Drum(52, 1.4, 0.3, 0.8, (250, 9000), 0.8, 1.0, 0.6), velocity, random), 0.9)
     crash = KITS["kit_cinematic"][49].model
     assert isinstance(crash, Metal)
     dsp.add(out, metal(crash, 0.5 + 0.4 * velocity, random), 0.30)
-    rumble = dsp.noise(random, n, dsp.band(90, 900, 0.8), 2, 0.7) * dsp.decay(n, 1.5)
-    out += np.float32(0.10) * rumble * dsp.rise(n, 0.002)
+    rumble = dsp.noise(random, n, dsp.band(110, 1600, 0.7), 2, 0.7) * dsp.decay(n, 1.5)
+    out += np.float32(0.16) * rumble * dsp.rise(n, 0.002)
     return dsp.fade_end(out, 1.0)
 
 

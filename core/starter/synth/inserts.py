@@ -114,3 +114,16 @@ class BusCompressor:
             points.append(self._gain_db)
         curve = np.interp(np.arange(block.shape[1]), np.arange(len(points)) * hop, points)
         return (10.0 ** (curve / 20.0)).astype(np.float32)
+
+
+def round_peaks(block: Audio, knee: float = 0.28, ceiling: float = 0.68) -> Audio:
+    """[N] gain that rounds what rises over `knee` towards `ceiling`, as tape does; 1 elsewhere.
+
+    A gain rather than a curve on each signal, so that it applies to stems as to their sum.
+    """
+    peak = np.max(np.abs(block), axis=0)
+    if float(peak.max()) <= knee:
+        return np.ones(block.shape[1], np.float32)
+    over = np.maximum(peak - knee, 0.0) / (ceiling - knee)
+    wanted = np.where(over > 0, (knee + (ceiling - knee) * np.tanh(over)) / np.maximum(peak, 1e-6), 1.0)
+    return np.asarray(wanted, np.float32)

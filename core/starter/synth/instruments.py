@@ -29,7 +29,7 @@ class Sampled:
     make: Maker
     release: float
     curve: float = 1.5
-    trim_db: float = 0.0
+    trim_db: float = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,11 @@ class Effects:
 Instrument = Sampled | Held | Played | Kit | Effects
 
 
-def _string(spec: plucked.Pluck, release: float, trim_db: float = 0.0, curve: float = 1.5) -> Sampled:
+def _string(spec: plucked.Pluck, release: float, trim_db: float = 1.5, curve: float = 1.5) -> Sampled:
     return Sampled(partial(plucked.pluck, spec), release, curve, trim_db)
 
 
-def _bar(spec: struck.Bar, release: float, trim_db: float = 0.0) -> Sampled:
+def _bar(spec: struck.Bar, release: float, trim_db: float = 1.5) -> Sampled:
     return Sampled(partial(struck.bar, spec), release, 1.5, trim_db)
 
 

@@ -135,8 +135,7 @@ def metal(spec: Metal, velocity: float, random: np.random.Generator) -> Audio:
     _wash(spec, out, velocity, random)
     if spec.glide:
         t = dsp.times(out.shape[1])
-        rate = 2.0 ** (spec.glide * (1.0 - np.exp(-t / 0.12)) / 12.0)
-        out = dsp.warp(out, np.cumsum(rate) - rate[0])
+        out = dsp.bend(out, spec.glide * (1.0 - np.exp(-t / 0.12)))
     return dsp.fade_end(out, 0.35 * seconds)
 
 
@@ -167,16 +166,15 @@ class Drum:
 def drum(spec: Drum, velocity: float, random: np.random.Generator) -> Audio:
     """[2, N] one stroke."""
     f0 = spec.f0 * random.uniform(0.985, 1.015)
-    order = np.arange(_MEMBRANE.size)
+    order = np.arange(_MEMBRANE.size, dtype=np.float64)
     freqs = f0 * _MEMBRANE * np.where(order, random.uniform(0.985, 1.015, order.size), 1.0)
     amps = np.where(order, spec.overtones * (0.3 + 0.7 * velocity) * 0.9**order, 1.0)
     t60 = spec.t60 / (1.0 + 0.55 * order)
     seconds = min(2.5, 1.15 * spec.t60 + 0.05)
     left, right = dsp.stereo_amplitudes(amps, freqs, spec.width, random)
     out = dsp.modes(freqs, t60, left, right, seconds)
-    t = dsp.times(out.shape[1])
-    rate = 1.0 + spec.drop * velocity * np.exp(-t / 0.05)
-    out = dsp.warp(out, np.cumsum(rate) - rate[0])
+    t = dsp.times(int(0.35 * dsp.RATE))
+    out = dsp.bend(out, 12.0 * np.log2(1.0 + spec.drop * velocity * np.exp(-t / 0.05)))
     out *= dsp.rise(out.shape[1], 0.0012)
     low, high = spec.slap_band
     slap = dsp.burst(random, 0.08, 0.05, dsp.band(low, high * (0.4 + 0.7 * velocity), 0.8), 2, 0.4)
@@ -202,7 +200,7 @@ class Block:
 def block(spec: Block, velocity: float, random: np.random.Generator) -> Audio:
     """[2, N] one stroke."""
     freqs = np.array(spec.freqs) * random.uniform(0.995, 1.005)
-    order = np.arange(freqs.size)
+    order = np.arange(freqs.size, dtype=np.float64)
     amps = 0.6**order * (0.3 + 0.7 * velocity) ** (0.6 * order)
     left, right = dsp.stereo_amplitudes(amps, freqs, 0.4, random)
     out = dsp.modes(freqs, spec.t60 / (1.0 + 0.5 * order), left, right, 1.3 * spec.t60 + 0.03)

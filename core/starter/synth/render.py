@@ -157,6 +157,7 @@ class _Desk:
         parts = {name: bus.finish() * self._master for name, bus in self._buses.items()}
         mixed = np.sum(list(parts.values()), axis=0) if parts else np.zeros((2, BLOCK), np.float32)
         gains = self._compressor.gains(mixed)
+        gains *= inserts.round_peaks(mixed * gains)
         for part in parts.values():
             part *= gains
         return {**parts, _MIX: np.asarray(mixed * gains, np.float32)}

@@ -1,4 +1,4 @@
-"""Struck instruments: pianos, electric piano, bars, bells, glass, and the plucked synthesiser. Each call is one note."""
+"""Struck instruments: pianos, electric piano, bars, bells, glass, and the pluck synthesiser. A call is one note."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Piano:
     air: float = 0.004
 
 
-FELT = Piano((420, 2300), (13.0, 4.0), 0.22, 0.30, 6.0)
-MUTED = Piano((380, 1500), (2.0, 0.8), 0.35, 0.55, 2.2, 0.010)
+FELT = Piano(cutoff=(420, 2300), t60=(13.0, 4.0), damping=0.22, knock=0.3, seconds=6.0)
+MUTED = Piano(cutoff=(380, 1500), t60=(2.0, 0.8), damping=0.35, knock=0.55, seconds=2.2, air=0.01)
 
 
 def piano(spec: Piano, pitch: int, velocity: float, random: np.random.Generator) -> Audio:
@@ -49,7 +49,8 @@ def piano(spec: Piano, pitch: int, velocity: float, random: np.random.Generator)
     all_freqs = np.concatenate([freqs / apart, freqs * apart, freqs])
     all_t60 = np.concatenate([0.30 * t60, 0.24 * t60, t60])
     all_amps = np.concatenate([0.42 * amps, 0.36 * amps, 0.22 * amps])
-    left, right = dsp.stereo_amplitudes(all_amps, all_freqs, 0.45, random)
+    phase = -0.5 * np.pi - 0.25 * np.tile(n - 1.0, 3) ** 1.4
+    left, right = dsp.stereo_amplitudes(all_amps, all_freqs, 0.45, random, phase)
     seconds = float(min(spec.seconds, 0.2 + 1.1 * first))
     out = dsp.modes(all_freqs, all_t60, left, right, seconds)
     out *= dsp.rise(out.shape[1], 0.0045 - 0.003 * velocity)
@@ -115,10 +116,48 @@ class Bar:
     seconds: float = 4.0
 
 
-MARIMBA = Bar((1, 3.93, 9.2, 16.1), (1, 0.34, 0.13, 0.05), (1, 0.24, 0.09, 0.05), (1.7, 0.35), 1.0, 0.0012, (0.28, 250, 4500, 0.012), seconds=2.4)
-BELLS = Bar((1, 2.756, 5.404, 8.93, 13.34), (1, 0.5, 0.32, 0.2, 0.1), (1, 0.6, 0.35, 0.2, 0.12), (3.4, 1.6), 0.8, 0.0006, (0.18, 3000, 14_000, 0.004), 1.2)
-CELESTA = Bar((1, 2.0, 3.98, 6.3, 9.1), (1, 0.06, 0.34, 0.12, 0.06), (1, 0.8, 0.3, 0.16, 0.1), (2.6, 1.0), 0.8, 0.0010, (0.14, 900, 11_000, 0.008), 0.8)
-GLASS = Bar((1, 2.0, 2.32, 4.25, 6.63, 9.38), (1, 0.14, 0.34, 0.22, 0.12, 0.06), (1, 0.8, 0.7, 0.5, 0.32, 0.2), (4.6, 2.2), 0.7, 0.006, (0.05, 2500, 14_000, 0.02), 2.4, 0.7, seconds=4.5)  # fmt: skip
+MARIMBA = Bar(
+    ratios=(1, 3.93, 9.2, 16.1),
+    levels=(1, 0.34, 0.13, 0.05),
+    lengths=(1, 0.24, 0.09, 0.05),
+    t60=(1.7, 0.35),
+    hardness=1.0,
+    attack=0.0012,
+    mallet=(0.28, 250, 4500, 0.012),
+    seconds=2.4,
+)
+BELLS = Bar(
+    ratios=(1, 2.756, 5.404, 8.93, 13.34),
+    levels=(1, 0.5, 0.32, 0.2, 0.1),
+    lengths=(1, 0.6, 0.35, 0.2, 0.12),
+    t60=(3.4, 1.6),
+    hardness=0.8,
+    attack=0.0006,
+    mallet=(0.18, 3000, 14000, 0.004),
+    pair=1.2,
+)
+CELESTA = Bar(
+    ratios=(1, 2.0, 3.98, 6.3, 9.1),
+    levels=(1, 0.06, 0.34, 0.12, 0.06),
+    lengths=(1, 0.8, 0.3, 0.16, 0.1),
+    t60=(2.6, 1.0),
+    hardness=0.8,
+    attack=0.001,
+    mallet=(0.14, 900, 11000, 0.008),
+    pair=0.8,
+)
+GLASS = Bar(
+    ratios=(1, 2.0, 2.32, 4.25, 6.63, 9.38),
+    levels=(1, 0.14, 0.34, 0.22, 0.12, 0.06),
+    lengths=(1, 0.8, 0.7, 0.5, 0.32, 0.2),
+    t60=(4.6, 2.2),
+    hardness=0.7,
+    attack=0.006,
+    mallet=(0.05, 2500, 14000, 0.02),
+    pair=2.4,
+    width=0.7,
+    seconds=4.5,
+)
 
 
 def bar(spec: Bar, pitch: int, velocity: float, random: np.random.Generator) -> Audio:
@@ -146,7 +185,7 @@ def bar(spec: Bar, pitch: int, velocity: float, random: np.random.Generator) -> 
 
 
 def pluck_synth(pitch: int, velocity: float, random: np.random.Generator) -> Audio:
-    """[2, N] two detuned band-limited saws under a fast-closing filter, written as partials that die with their order."""
+    """[2, N] two detuned band-limited saws under a fast-closing filter, as partials that die by their order."""
     f0 = dsp.hertz(pitch)
     count = max(3, min(110, int(17_000.0 / f0)))
     n = np.arange(1, count + 1, dtype=np.float64)

@@ -14,10 +14,11 @@ from core.starter.synth.bank import LAYER_EDGES, VARIATIONS, Bank, Tone
 from core.starter.synth.dsp import Audio
 from core.starter.synth.instruments import TABLE, Effects, Held, Kit, Played, Sampled
 
-REFERENCE: Final = 0.063  # K-weighted RMS of a note at VELOCITY before the mix: -24 dBFS
+REFERENCE: Final = 0.050  # K-weighted RMS of a note at VELOCITY before the mix: -26 dBFS
 VELOCITY: Final = 0.7
 CHOKE_SECONDS: Final = 0.03
 LEGATO_SECONDS: Final = 0.035
+GLIDE_SECONDS: Final = 0.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +97,10 @@ def sound(event: Event, bank: Bank) -> Audio:
             wave = solo.play(instrument.solo, note.pitch, note.velocity, note.duration, note.glide, event.legato, seed)
             return wave * np.float32(REFERENCE * level)
         case Kit():
-            return _stroke(instrument, event, bank, 0.5 * level)
+            return _stroke(instrument, event, bank, 0.38 * level)
         case Effects():
-            seed = ("fx", note.pitch, event.index)
-            return effects.effect(note.pitch, note.duration, note.velocity, seed) * np.float32(0.4 * level)
+            key = ("fx", note.pitch, event.index)
+            return effects.effect(note.pitch, note.duration, note.velocity, key) * np.float32(0.30 * level)
 
 
 def _layer(velocity: float) -> int:
@@ -120,10 +121,8 @@ def _sampled(instrument: Sampled, event: Event, bank: Bank, level: float) -> Aud
     wave = tone.wave[:, :n].astype(np.float32)
     wave *= np.float32(tone.scale * level * wiggle)
     if note.glide:
-        t = dsp.times(n)
-        x = np.clip(t / 0.12, 0.0, 1.0)
-        rate = 2.0 ** (note.glide * (1.0 - x * x * (3.0 - 2.0 * x)) / 12.0)
-        wave = dsp.warp(wave, np.cumsum(rate) - rate[0])
+        x = dsp.times(int(GLIDE_SECONDS * dsp.RATE)) / GLIDE_SECONDS
+        wave = dsp.bend(wave, note.glide * (1.0 - x * x * (3.0 - 2.0 * x)))
     return _damp(wave, held, instrument.release)
 
 
@@ -163,7 +162,9 @@ def _stroke(kit: Kit, event: Event, bank: Bank, level: float) -> Audio:
     note = event.note
     stroke = kit.strokes.get(note.pitch)
     if stroke is None:
-        raise ValueError(f"{note.instrument} has no key {note.pitch}; it has {', '.join(map(str, sorted(kit.strokes)))}")
+        raise ValueError(
+            f"{note.instrument} has no key {note.pitch}; it has {', '.join(map(str, sorted(kit.strokes)))}"
+        )
     tone = _tone(event, bank)
     n = min(tone.wave.shape[1], int((event.cut_seconds + CHOKE_SECONDS) * dsp.RATE))
     wave = tone.wave[:, :n].astype(np.float32)
