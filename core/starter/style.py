@@ -46,6 +46,7 @@ class Groove:
     snare: str = ""
     tom: str = ""
     ghost: str = ""
+    cymbal: str = ""
     perc: tuple[tuple[int, str], ...] = ()
 
 

@@ -51,21 +51,31 @@ CINEMATIC: Final = Style(
             16,
             (
                 Groove(
-                    "5.......8.....d.",
-                    "............c.e.",
-                    "8.....b.a...b.cd",
-                    "..b...c...b...c.",
-                    ((PERC_SHAKER, "8c9c7c9c8c9c7c9c"),),
+                    kick="4.......6.....b.",
+                    snare="......c.....a.d.",
+                    tom="7.9.8.a.7.9.8.ab",
+                    cymbal="b.......d.......",
+                    perc=((PERC_SHAKER, "6a7a5a7a6a7a5a7a"),),
                 ),
                 Groove(
-                    "5.....9...8.....",
-                    "........b....e.e",
-                    "9..b..a.9..b..cc",
-                    "....b...d...b.d.",
-                    ((PERC_SHAKER, "7.8b7.8b7.8b7.8b"), (PERC_RIDE, "b...b...b...b...")),
+                    kick="4.....8...6.....",
+                    snare="....b.......a..c",
+                    tom="8..9..8.8..9..aa",
+                    cymbal="c.......c...e...",
+                    perc=(
+                        (PERC_SHAKER, "5.6959695.695969"),
+                        (PERC_RIDE, "b...b...b...b..."),
+                    ),
                 ),
                 Groove(
-                    "6...a...7...a...", "............bdcd", "8.a.9.b.8.a.9.bb", "", ((PERC_SHAKER, "7a8c7a8c7a8c7a8c"),)
+                    kick="5...8...6...8...",
+                    snare="........a...bdcc",
+                    tom="7.8.7.9.7.8.7.99",
+                    cymbal="b.......c.......",
+                    perc=(
+                        (PERC_SHAKER, "597a597a597a597a"),
+                        (PERC_SHAKER_LOUD, "d...d...d...d..."),
+                    ),
                 ),
             ),
             (
@@ -84,9 +94,19 @@ CINEMATIC: Final = Style(
             12,
             (
                 Groove(
-                    "5.....8.....", "..........cd", "8...b.9..b.c", "..b.....b...", ((PERC_SHAKER, "7b8b8b7b8b8b"),)
+                    kick="4.....6.....",
+                    snare="......b...cd",
+                    tom="7...9.7..9.a",
+                    cymbal="b.....d.....",
+                    perc=((PERC_SHAKER, "596a6a596a6a"),),
                 ),
-                Groove("5...a.7.....", "......b...ce", "9..b..8..bbb", "", ((PERC_SHAKER, "8.8.8a8.8.8a"),)),
+                Groove(
+                    kick="4...8.6.....",
+                    snare="......a...bd",
+                    tom="8..9..7..999",
+                    cymbal="c.....c.....",
+                    perc=((PERC_SHAKER, "6.5.696.5.69"),),
+                ),
             ),
             (
                 Figure("1a5b5a3a5b5a", "123432123432", "B2H4H2B2H4H2"),
@@ -128,25 +148,35 @@ DOCUMENTARY: Final = Style(
             16,
             (
                 Groove(
-                    "7.......9.b.....",
-                    "",
-                    "",
-                    "....a.....c.a..d",
-                    ((PERC_SHAKER, "8b7b7b7b8b7b7b7b"), (PERC_SHAKER_LOUD, "....d.......d...")),
+                    kick="6.......8.b.....",
+                    snare="....d.......b...",
+                    ghost="....9.....b.9..c",
+                    cymbal="d...............",
+                    perc=(
+                        (PERC_SHAKER, "8a6a6a6a8a6a6a6a"),
+                        (PERC_SHAKER_LOUD, "....d.......d..."),
+                    ),
                 ),
                 Groove(
-                    "7.....b.8.......",
-                    "....c.......c...",
-                    "",
-                    "..d...d...d...d.",
-                    ((PERC_SHAKER, "..7a..7a..7a..7a"), (PERC_WOODBLOCK, "8..9..a.....a.b.")),
+                    kick="6.....a.7.......",
+                    snare="....b.......b...",
+                    ghost="..d...c...d...c.",
+                    cymbal="d...............",
+                    perc=(
+                        (PERC_SHAKER, "..6a..6a..6a..6a"),
+                        (PERC_WOODBLOCK, "7..9..a.....a.b."),
+                    ),
                 ),
                 Groove(
-                    "7...c...8...c...",
-                    "............b...",
-                    "..........b..d..",
-                    "....9..c....9..c",
-                    ((PERC_SHAKER, "7b8b7b8b7b8b7b8b"), (PERC_TAMBOURINE, "....c.......c...")),
+                    kick="6...b...7...b...",
+                    snare="....c.......b...",
+                    tom="..........b..d..",
+                    ghost="....9..b....9..b",
+                    cymbal="d...............",
+                    perc=(
+                        (PERC_SHAKER, "6a7a6a7a6a7a6a7a"),
+                        (PERC_TAMBOURINE, "....b.......b..."),
+                    ),
                 ),
             ),
             (
@@ -189,18 +219,24 @@ AMBIENT: Final = Style(
             16,
             (
                 Groove(
-                    "8...............",
-                    "",
-                    "a.......b.....d.",
-                    "....d..d....d..d",
-                    ((PERC_SHAKER, "9b8b9b8b9b8b9b8b"), (PERC_RIDE_BELL, "7.....9.......8.")),
+                    kick="7.......b.......",
+                    tom="9...b...a...c.c.",
+                    ghost="..c...c...c...c.",
+                    cymbal="b.......d.......",
+                    perc=(
+                        (PERC_SHAKER, "7a7969797a796979"),
+                        (PERC_RIDE_BELL, "6.....8...9...8."),
+                    ),
                 ),
                 Groove(
-                    "9.........b.....",
-                    "",
-                    "......b.......c.",
-                    "..d...d...d...d.",
-                    ((PERC_SHAKER, "8a9b8a9b8a9b8a9b"), (PERC_RIDE, "a...c...a...c...")),
+                    kick="8.........a.....",
+                    tom="..9...a...9...b.",
+                    ghost="....b.......b...",
+                    cymbal="c.......c.......",
+                    perc=(
+                        (PERC_SHAKER, "6979697969796979"),
+                        (PERC_RIDE, "9...a...9...a..."),
+                    ),
                 ),
             ),
             (
@@ -213,7 +249,18 @@ AMBIENT: Final = Style(
         ),
         Metre(
             12,
-            (Groove("8...........", "", "a.....b..d..", "..d..d..d..d", ((PERC_SHAKER, "8b9b8b9b8b9b"),)),),
+            (
+                Groove(
+                    kick="7.....b.....",
+                    tom="9..a..9..b..",
+                    ghost="..c..c..c..c",
+                    cymbal="b...........",
+                    perc=(
+                        (PERC_SHAKER, "6979796979a9"),
+                        (PERC_RIDE_BELL, "8.....9....."),
+                    ),
+                ),
+            ),
             (
                 Figure("1a5a4a3a5a5a", "R23434123432", "B4H4H4B4H4H4"),
                 Figure("1.5.5b3.5.5b", "133443133443", "BHHHHHBHHHHH"),
@@ -267,18 +314,25 @@ CHINESE: Final = Style(
             16,
             (
                 Groove(
-                    "9.......c.......",
-                    "",
-                    "6.....a.7...9.b.",
-                    "..d.....c.d.d.d.",
-                    ((PERC_WOODBLOCK, "8.a.7b9.8.a.7b9b"), (PERC_WOODBLOCK_LOUD, "d...c...d...c...")),
+                    kick="7.......a.......",
+                    tom="5...8.9.6...8.aa",
+                    ghost="..b.....b.c.b.b.",
+                    cymbal="c.......d.......",
+                    perc=(
+                        (PERC_WOODBLOCK, "7.9.69787.9.6978"),
+                        (PERC_WOODBLOCK_LOUD, "c...b...c...b..."),
+                    ),
                 ),
                 Groove(
-                    "8...............",
-                    "............d...",
-                    "6...b.a.8..b9.bc",
-                    "....c.....c...d.",
-                    ((PERC_WOODBLOCK, "..8a..8a..8a..8a"), (PERC_SHAKER, "b.b.b.b.b.b.b.b.")),
+                    kick="7.......9.......",
+                    snare="............b...",
+                    tom="5.9.8.9.6..88.9a",
+                    ghost="....b.....b...c.",
+                    cymbal="c.......d...e...",
+                    perc=(
+                        (PERC_WOODBLOCK, "..68..68..68..68"),
+                        (PERC_SHAKER, "a.a.a.a.a.a.a.a."),
+                    ),
                 ),
             ),
             (
@@ -292,13 +346,22 @@ CHINESE: Final = Style(
         Metre(
             8,
             (
-                Groove("8.......", "", "6...8.b.", "..d...d.", ((PERC_WOODBLOCK, "9.7b9.7b"),)),
                 Groove(
-                    "a.......",
-                    "",
-                    "7..b..9.",
-                    "....c..d",
-                    ((PERC_WOODBLOCK, "..7a..7a"), (PERC_WOODBLOCK_LOUD, "d...c...")),
+                    kick="7.......",
+                    tom="5.8.7.9a",
+                    ghost="..c...c.",
+                    cymbal="c.......",
+                    perc=((PERC_WOODBLOCK, "7968796a"),),
+                ),
+                Groove(
+                    kick="8...a...",
+                    tom="6..97.89",
+                    ghost="....b..c",
+                    cymbal="c...e...",
+                    perc=(
+                        (PERC_WOODBLOCK, "..68..68"),
+                        (PERC_WOODBLOCK_LOUD, "c...b..."),
+                    ),
                 ),
             ),
             (Figure("1.6b4.5b", "13343343", "L3H4H3H4"), Figure("1.6a3.6a", "L343O343", "B3H3O3H3")),
@@ -333,25 +396,36 @@ TENSION: Final = Style(
             16,
             (
                 Groove(
-                    "5.......8.......",
-                    "............e...",
-                    "9.....c.b...d.bc",
-                    "..d...d...d...d.",
-                    ((PERC_HAT, "9b8b9b8b9b8b9b8b"), (PERC_HEARTBEAT, "3.......4.......")),
+                    kick="4.......6.......",
+                    snare="....c.......c...",
+                    tom="8.....a.9...b.ab",
+                    ghost="..c...c...c...c.",
+                    cymbal="d.......e.......",
+                    perc=(
+                        (PERC_HAT, "7968796879687968"),
+                        (PERC_HEARTBEAT, "3.......4......."),
+                    ),
                 ),
                 Groove(
-                    "4..9......8.....",
-                    "........d.....e.",
-                    "9..c..a.9..c..bb",
-                    "",
-                    ((PERC_CLAVE, "8.9a8.9a8.9a8.9a"), (PERC_SHAKER, "..b...b...b...b.")),
+                    kick="4..8......7.....",
+                    snare="........b.....d.",
+                    tom="8..a..8.8..a..99",
+                    cymbal="d...............",
+                    perc=(
+                        (PERC_CLAVE, "6.796.796.796.79"),
+                        (PERC_HAT, "..8...8...8...8."),
+                    ),
                 ),
                 Groove(
-                    "5...a...7...a...",
-                    "............d.dd",
-                    "8.b.9.b.8.b.9.bb",
-                    "....c.....c.....",
-                    ((PERC_HAT, "7b8b7b8b7b8b7b8b"), (PERC_HAT_LOUD, "d...d...d...d...")),
+                    kick="4...9...6...9...",
+                    snare="....d.......b.cc",
+                    tom="7.9.8.9.7.9.8.99",
+                    ghost="....b.....b.....",
+                    cymbal="c.......d.......",
+                    perc=(
+                        (PERC_HAT, "6869686968696869"),
+                        (PERC_HAT_LOUD, "c...c...c...c..."),
+                    ),
                 ),
             ),
             (
@@ -370,13 +444,22 @@ TENSION: Final = Style(
             12,
             (
                 Groove(
-                    "4.....7.....",
-                    "..........de",
-                    "9..c..b..c.d",
-                    "",
-                    ((PERC_HAT, "8b8b8b8b8b8b"), (PERC_HEARTBEAT, "3.....4.....")),
+                    kick="4.....6.....",
+                    snare="......c...cd",
+                    tom="8..a..9..a.b",
+                    cymbal="d...........",
+                    perc=(
+                        (PERC_HAT, "7968696869a9"),
+                        (PERC_HEARTBEAT, "3.....4....."),
+                    ),
                 ),
-                Groove("5..9..7..9..", "......d.....", "8.b.b.8.b.bb", "", ((PERC_CLAVE, "8.9.9.8.9a9a"),)),
+                Groove(
+                    kick="4..8..6..8..",
+                    snare="......b.....",
+                    tom="7.9.9.7.9.99",
+                    cymbal="d...........",
+                    perc=((PERC_CLAVE, "6.7.7.6.7979"),),
+                ),
             ),
             (
                 Figure("1b5a5b3b5a5b", "111211111311", "L1H1H1L1H1H1"),

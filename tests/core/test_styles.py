@@ -25,6 +25,7 @@ def test_harmony_is_spelled_right(style: Style) -> None:
         assert colour.mode in MODES
         for line in (*colour.home, *colour.away, colour.cadence, colour.tonic):
             assert parse_progression(line)
+        assert parse_progression(colour.tonic)[0][0] == 0, "pieces end on the tonic"
     assert min(c.valence for c in style.colours) < 0 < max(c.valence for c in style.colours)
 
 

@@ -34,6 +34,7 @@ Rows = list[list[int]]
 _VOICES = (BASS, ACCOMP, MELODY, COUNTER)
 _RISER_STRENGTH = 0.75
 _RISER_STEPS = 6
+_RISER_LEVEL = 5
 
 
 def write_energy(rows: Rows, plan: Plan) -> None:
@@ -90,7 +91,12 @@ def _lead_up(rows: Rows, plan: Plan, hit: int) -> None:
     """A roll or riser over the steps before `hit`, where nothing else is marked there."""
     start = hit - _RISER_STEPS
     busy = {*plan.strong, *plan.light}
-    if plan.style.riser == PERC_NONE or start < 1 or any(step in busy for step in range(start - 2, hit)):
+    if (
+        plan.style.riser == PERC_NONE
+        or start < 1
+        or plan.levels[start] < _RISER_LEVEL
+        or any(step in busy for step in range(start - 2, hit))
+    ):
         return
     if not plan.speech[start]:
         rows[PERC][start:hit] = [plan.style.riser] + [PERC_NONE] * (_RISER_STEPS - 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.starter import vocab
 from core.starter.composer.form import BREAK, BUILD, CONTRAST, HEAD, VARIATION, Bar, Plan
 from core.starter.composer.material import FIGURES, QUIET, Material, parse_play, parse_when
-from core.starter.style import NEVER
+from core.starter.style import NEVER, Groove
 from core.starter.theory import bass_pitch
 from core.starter.vocab import (
     CYMBAL,
@@ -41,8 +41,7 @@ def write_drums(rows: Rows, plan: Plan, material: Material) -> None:
     beat = 6 if size == 12 else 4
     for index, bar in enumerate(plan.bars):
         groove = material.grooves[is_away(bar)]
-        parts = ((KICK, groove.kick), (SNARE, groove.snare), (TOM, groove.tom), (GHOST, groove.ghost))
-        kit = [(bit, parse_when(text, size)) for bit, text in parts if text]
+        kit = [(bit, parse_when(text, size)) for bit, text in _kit(groove) if text]
         lines = [(code, parse_when(text, size)) for code, text in groove.perc]
         shift = 2 if bar.section in (HEAD, BREAK) else 0
         last = bar.place == bar.of - 1 and index + 1 < len(plan.bars)
@@ -63,6 +62,13 @@ def write_drums(rows: Rows, plan: Plan, material: Material) -> None:
             if hit and level >= LOUD_FROM and place % beat == 0:
                 hit |= LOUD
             drums[step] = hit
+
+
+def _kit(groove: Groove) -> tuple[tuple[int, str], ...]:
+    """(bit of DRUMS, pattern) of every drum."""
+    return (
+        (KICK, groove.kick), (SNARE, groove.snare), (TOM, groove.tom), (GHOST, groove.ghost), (CYMBAL, groove.cymbal)
+    )  # fmt: skip
 
 
 def write_bass(rows: Rows, plan: Plan, material: Material) -> None:

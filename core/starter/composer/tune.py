@@ -18,6 +18,8 @@ Rows = list[list[int]]
 _ARC = (0.0, 2.0, 4.0, 0.0)  # semitones a phrase's bars lie above its start
 _LEAP = 5  # semitones; from here up a leap that wants to turn back
 _WIDEST = 9
+_STILL = 2  # level at which a held note is let go, after this many steps
+_LONGEST_STILL = 4
 
 
 class Melodist:
@@ -30,6 +32,7 @@ class Melodist:
         self.previous: int | None = None
         self.interval = 0
         self.sounding = False
+        self.since = 0  # step at which the last note began
 
     def write(self, rows: Rows) -> None:
         """Fill MELODY up to and including the final downbeat."""
@@ -64,6 +67,8 @@ class Melodist:
                     base = (tone.offset, pitch)
             elif self._must_resolve(step, place):
                 self._play(row, step, self._chord_tone(step, self.previous or 0), ORNAMENT_PLAIN)
+            elif plan.levels[step] <= _STILL and step - self.since >= _LONGEST_STILL:
+                self._rest(row, step)
 
     def _must_resolve(self, step: int, place: int) -> bool:
         """Whether a held note rubs against a new chord or a strong beat, so that it has to move."""
@@ -118,7 +123,7 @@ class Melodist:
     def _play(self, row: list[int], step: int, pitch: int, ornament: int) -> None:
         row[step] = vocab.melody_code(pitch, ornament)
         self.interval = 0 if self.previous is None else pitch - self.previous
-        self.previous, self.sounding = pitch, True
+        self.previous, self.sounding, self.since = pitch, True, step
 
     def _rest(self, row: list[int], step: int) -> None:
         if self.sounding:
