@@ -243,19 +243,21 @@ def _audio_frames(info: MediaInfo, track: AudioTrack, warnings: list[str]) -> It
     with open_media(info.path) as container:
         stream = container.streams[track.index]
         assert isinstance(stream, av.AudioStream), stream
-        while errors < MAX_READ_ERRORS:
-            try:
-                for packet in container.demux(stream):
-                    try:
-                        yield from packet.decode()
-                    except av.error.FFmpegError as err:
-                        log.debug("%s: decoding sound: %s", info.path, err)
-                        damaged += 1
-                    errors = 0
-                break
-            except av.error.FFmpegError as err:
-                log.debug("%s: reading sound: %s", info.path, err)
-                errors += 1
-                damaged += 1
-    if damaged:
-        warnings.append(f"{shown_name(info.path)}: {damaged} damaged packets of sound were skipped")
+        try:
+            while errors < MAX_READ_ERRORS:
+                try:
+                    for packet in container.demux(stream):
+                        try:
+                            yield from packet.decode()
+                        except av.error.FFmpegError as err:
+                            log.debug("%s: decoding sound: %s", info.path, err)
+                            damaged += 1
+                        errors = 0
+                    break
+                except av.error.FFmpegError as err:
+                    log.debug("%s: reading sound: %s", info.path, err)
+                    errors += 1
+                    damaged += 1
+        finally:  # also when the reader has enough
+            if damaged:
+                warnings.append(f"{shown_name(info.path)}: {damaged} damaged packets of sound were skipped")

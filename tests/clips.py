@@ -52,7 +52,7 @@ def rotated(source: Path, target: Path, degrees: float) -> Path:
 def with_sound(
     source: Path, target: Path, tracks: Sequence[tuple[npt.NDArray[np.float32], str, float]], codec: str = "pcm_s16le"
 ) -> Path:
-    """The picture of `source` with audio tracks (samples [C, N] at 48 kHz, layout, start in seconds), not compressed."""
+    """The picture of `source` with audio tracks (samples [C, N] at 48 kHz, layout, start in s), as PCM."""
     with av.open(str(source)) as given, av.open(str(target), "w") as output:
         video = given.streams.video[0]
         copy = output.add_stream_from_template(video)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import warnings
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ def test_network_equals_the_packages_own_model() -> None:
 def test_spans_are_in_order_apart_and_inside(probabilities: np.ndarray, duration: float) -> None:
     spans = find_spans(probabilities, duration)
     assert all(0 <= span.start < span.end <= duration for span in spans)
-    assert all(one.end < other.start for one, other in zip(spans, spans[1:], strict=False))
+    assert all(one.end < other.start for one, other in pairwise(spans))
 
 
 def test_pauses_are_bridged_and_blips_dropped() -> None:
