@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import DeliveryError, GVMError, MediaError
-from gvm_plugin import __version__
-from gvm_plugin.cache import FOLDER, Cache, content_key, file_sha256, read_json, write_json
+from gvm_plugin import __version__, cuesheet_reader
+from gvm_plugin.cache import FOLDER, Cache, content_key, read_json, write_json
 from gvm_plugin.options import ScoreOptions
 from gvm_plugin.outputs import DEFAULT_FOLDER, Outputs, distinct_names, outputs_named
 from gvm_plugin.score import check_licence, open_generator, score_into
@@ -192,6 +192,15 @@ def settings_key(options: ScoreOptions) -> str:
     return content_key(__version__, {name: str(value) for name, value in fields.items()})
 
 
+def sheet_key(path: Path) -> str:
+    """Stands for what the cue sheet at `path` asks for, however it is written; "unreadable" if a person broke it."""
+    try:
+        sheet = cuesheet_reader.read(path)
+    except GVMError:
+        return "unreadable"
+    return content_key(asdict(replace(sheet, provenance={})))
+
+
 def reason_to_skip(film: Film, out: Path, options: ScoreOptions, weights_sha256: str) -> tuple[str, VideoReport] | None:
     """(why nothing has to be done, the report of last time), or None where there is work."""
     from gvm_plugin.report import VideoReport
@@ -202,7 +211,7 @@ def reason_to_skip(film: Film, out: Path, options: ScoreOptions, weights_sha256:
     try:
         report = VideoReport.from_json(record["report"])
         sheet, files = film.outputs.folder / record["sheet"], record["files"]
-        if sheet.is_file() and file_sha256(sheet) != record["sheet_sha256"]:
+        if sheet.is_file() and sheet_key(sheet) != record["sheet_key"]:
             return "its cue sheet was changed by hand; `gvm render` makes what it says, --overwrite drops it", report
         if record["settings"] != settings_key(options) or record["weights_sha256"] != weights_sha256:
             return None
@@ -264,7 +273,7 @@ def _score_anew(
         "weights_sha256": generator.weights_sha256,
         "files": files,
         "sheet": score.outputs.sheet.name,
-        "sheet_sha256": file_sha256(score.outputs.sheet),
+        "sheet_key": sheet_key(score.outputs.sheet),
         "report": report.to_json(),
     }
     write_json(record_path(out, film), record)
