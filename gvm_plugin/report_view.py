@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gvm_plugin.report import OutputFile, VideoReport
 
 MOST_FRAMES: Final = 24  # thumbnails on a film's strip
+MOST_LONG_CUTS: Final = 60  # more would cover the strip: they are marked at its foot only
 MOST_FRAME_BYTES: Final = 150_000
 HIT_GOOD_MS: Final = 40.0  # off the picture; sound 45 ms early is where it begins to be noticed (ITU-R BT.1359)
 HIT_FAIR_MS: Final = 80.0
@@ -184,13 +185,14 @@ def _lanes(video: VideoReport, frames: list[dict[str, str]]) -> dict[str, Any]:
     lanes = Lanes(video.duration)
     measures = video.measures or Measures(video.duration)
     cuts = [shot.span.start for shot in video.shots if 0 < shot.span.start < video.duration]
+    top = 0 if len(cuts) <= MOST_LONG_CUTS else 82
     floor = min((key.gain_db for key in video.ducking), default=0.0)
     return {
         "ticks": [
             {"left": lanes.at(at), "label": timecode(at), "minor": n % 2} for n, at in enumerate(_ticks(video.duration))
         ],
         "frames": frames,
-        "cuts": "".join(f"M{cut / video.duration * 1000:.1f} 0V100" for cut in cuts),
+        "cuts": "".join(f"M{cut / video.duration * 1000:.1f} {top}V100" for cut in cuts),
         "cut_count": len(cuts),
         "cues": [{**lanes.box(cue.span), **_cue_row(cue)} for cue in video.cues],
         "activity": lanes.area(_smoothed(video.activity)) if video.activity else "",
