@@ -83,16 +83,17 @@ class TruePeakLimiter:
         Only chunks whose samples come within 6 dB of the ceiling are interpolated: between samples a wave rises by
         3 dB over them at a quarter of the rate, and by more only in signals built for the purpose.
         """
-        level = np.abs(around).max(axis=0)
+        level = np.maximum(np.abs(around[0]), np.abs(around[1]))
         chunk_level = level[_REACH:-_REACH].reshape(-1, _CHUNK).max(axis=1)
         loud = np.flatnonzero(chunk_level > self._ceiling / 2)
         if len(loud) == 0:
             return None
         peaks: Float64 = level[_REACH:-_REACH].astype(np.float64)
         windows = np.lib.stride_tricks.sliding_window_view(around, _CHUNK + 2 * _REACH, axis=1)[:, loud * _CHUNK]
-        between = np.abs(windows @ self._interpolation).max(axis=0).reshape(len(loud), _CHUNK, _PHASES - 1).max(axis=2)
+        between = np.abs(windows @ self._interpolation).reshape(2 * len(loud), _PHASES - 1, _CHUNK)
+        highest = np.maximum.reduce([between[:, phase] for phase in range(_PHASES - 1)]).reshape(2, len(loud), _CHUNK)
         by_chunk = peaks.reshape(-1, _CHUNK)
-        by_chunk[loud] = np.maximum(by_chunk[loud], between)
+        by_chunk[loud] = np.maximum(by_chunk[loud], np.maximum(highest[0], highest[1]))
         return peaks
 
     def _apply(self, hop: npt.NDArray[np.float32], gains: Sequence[Float64 | None]) -> npt.NDArray[np.float32]:
@@ -142,18 +143,18 @@ def _hops(blocks: Iterable[Block]) -> Iterator[tuple[Block, int]]:
 
 
 def _interpolation_matrix() -> npt.NDArray[np.float32]:
-    """[_CHUNK + 2 _REACH, _CHUNK * 3]: samples of a chunk and its context -> the three values after each sample.
+    """[_CHUNK + 2 _REACH, 3 * _CHUNK]: samples of a chunk and its context -> the three values after each sample.
 
     Windowed sinc (Kaiser, beta 7: flat to 20 kHz), each phase scaled to unit gain at zero frequency.
     """
-    matrix = np.zeros((_CHUNK + 2 * _REACH, _CHUNK, _PHASES - 1))
+    matrix = np.zeros((_CHUNK + 2 * _REACH, _PHASES - 1, _CHUNK))
     offsets = np.arange(-_REACH + 1, _REACH + 1)
     for phase in range(1, _PHASES):
         distance = phase / _PHASES - offsets
         taps = np.sinc(distance) * np.i0(7 * np.sqrt(1 - (distance / _REACH) ** 2))
         taps /= taps.sum()
         for sample in range(_CHUNK):
-            matrix[sample + _REACH + offsets, sample, phase - 1] = taps
+            matrix[sample + _REACH + offsets, phase - 1, sample] = taps
     return matrix.reshape(_CHUNK + 2 * _REACH, -1).astype(np.float32)
 
 

@@ -89,7 +89,7 @@ class LoudnessMeter:
             self._graph.push(frame)
             self._samples += part.shape[1]
             self._pull()
-        if self._true_peak:
+        if block.shape[1]:
             self._sample_peak = max(self._sample_peak, float(block.max()), -float(block.min()))
 
     def _pull(self) -> None:
@@ -102,6 +102,11 @@ class LoudnessMeter:
             except (BlockingIOError, EOFError):
                 return
             self._metadata = dict(frame.metadata) or self._metadata  # a last frame under 100 ms carries none
+
+    @property
+    def sample_peak_dbfs(self) -> float | None:
+        """Highest sample so far, None in digital silence. Needs no oversampling, so it costs nothing."""
+        return float(20 * np.log10(self._sample_peak)) if self._sample_peak > 0 else None
 
     def _true_peak_dbtp(self) -> float | None:
         """The filter's peak. It has three decimals only, so for faint sound the sample peak may say more."""

@@ -41,6 +41,7 @@ HARD_LIMITING_DB: Final = 6.0  # worth telling
 
 _TOLERANCE_LU: Final = 0.1
 _MOST_PASSES: Final = 5
+_RARE_PEAKS_DB: Final = 2.0  # so far over the ceiling, peaks lose no loudness worth a search
 _FIRST_LET_THROUGH: Final = 0.6  # of another dB of gain, when the limiter is at work (LU per dB)
 
 
@@ -253,8 +254,8 @@ def _write_mix(
 ) -> _Written:
     """Write `blocks` at `target_lufs` (None: as they are), raised by `most_gain_db` at most, under `ceiling` dBTP.
 
-    The gain is linear, so one measurement says which it must be. Only where the limiter takes loudness away the
-    gain is raised by what is missing and the mix written again.
+    The gain is linear, so one measurement says which it must be; only where the limiter would take loudness away, it
+    has to be searched for.
     """
     raw = path.with_name(f"{path.stem}.unscaled.wav")
     try:
@@ -263,36 +264,40 @@ def _write_mix(
         before = meter.result().integrated_lufs
         if before is None or target_lufs is None:
             return _write_limited(raw, path, samples, 0.0, ceiling)
-        return _write_at(
-            raw, path, samples, target_lufs, min(target_lufs - before, most_gain_db), most_gain_db, ceiling
-        )
+        gain_db = min(target_lufs - before, most_gain_db)
+        if (meter.sample_peak_dbfs or 0.0) + gain_db <= ceiling + _RARE_PEAKS_DB:
+            written = _write_limited(raw, path, samples, gain_db, ceiling)
+            if abs(target_lufs - (written.loudness.integrated_lufs or target_lufs)) <= _TOLERANCE_LU:
+                return written
+        gain_db = _gain_before_limiter(raw, target_lufs, gain_db, most_gain_db, ceiling)
+        return _write_limited(raw, path, samples, gain_db, ceiling)
     finally:
         raw.unlink(missing_ok=True)
 
 
-def _write_at(
-    raw: Path, path: Path, samples: int, target_lufs: float, gain_db: float, most_gain_db: float, ceiling: float
-) -> _Written:
-    """Write `raw` so that it has `target_lufs` behind the limiter, first with `gain_db`, then by the secant method."""
+def _gain_before_limiter(raw: Path, target_lufs: float, gain_db: float, most_gain_db: float, ceiling: float) -> float:
+    """Gain (dB) with which `raw` has `target_lufs` behind the limiter: by the secant method from `gain_db` on."""
     let_through = _FIRST_LET_THROUGH
     last: tuple[float, float] | None = None  # gain and loudness of the pass before
     for _ in range(_MOST_PASSES):
-        written = _write_limited(raw, path, samples, gain_db, ceiling)
-        lufs = written.loudness.integrated_lufs
-        if lufs is None or abs(target_lufs - lufs) <= _TOLERANCE_LU or written.max_reduction_db == 0:
+        lufs = measure_loudness(_limited(raw, gain_db, TruePeakLimiter(ceiling))).integrated_lufs
+        if lufs is None or abs(target_lufs - lufs) <= _TOLERANCE_LU or gain_db == most_gain_db:
             break
-        if last is not None and gain_db != last[0]:
+        if last is not None:
             let_through = min(max((lufs - last[1]) / (gain_db - last[0]), 0.2), 1.0)
         last = gain_db, lufs
         gain_db = min(gain_db + (target_lufs - lufs) / let_through, most_gain_db)
-    return written
+    return gain_db
 
 
 def _write_limited(raw: Path, path: Path, samples: int, gain_db: float, ceiling: float) -> _Written:
-    limiter, meter, gain = TruePeakLimiter(ceiling), LoudnessMeter(true_peak=True), decibels(gain_db)
-    limited = limiter.stream(block * gain for block in read_blocks(raw))
-    write_wav(path, _metered(limited, meter), samples)
+    limiter, meter = TruePeakLimiter(ceiling), LoudnessMeter(true_peak=True)
+    write_wav(path, _metered(_limited(raw, gain_db, limiter), meter), samples)
     return _Written(meter.result(), gain_db, limiter.limited_seconds, limiter.max_reduction_db)
+
+
+def _limited(raw: Path, gain_db: float, limiter: TruePeakLimiter) -> Iterator[Block]:
+    return limiter.stream(block * decibels(gain_db) for block in read_blocks(raw))
 
 
 def _metered(blocks: Iterator[Block], meter: LoudnessMeter) -> Iterator[Block]:
