@@ -37,8 +37,8 @@ def read_blocks(path: Path, samples: int = BLOCK_SAMPLES) -> Iterator[Block]:
         with soundfile.SoundFile(path) as file:
             if (file.samplerate, file.channels) != (SAMPLE_RATE, 2):
                 raise MediaError(
-                    f"{shown_name(path)}: {file.channels} channels at {file.samplerate} Hz where 48 kHz stereo is needed; "
-                    "convert it first"
+                    f"{shown_name(path)}: {file.channels} channels at {file.samplerate} Hz; "
+                    "convert it to 48 kHz stereo first"
                 )
             while len(data := file.read(samples, dtype="float32", always_2d=True)):
                 yield np.ascontiguousarray(data.T)
@@ -143,6 +143,6 @@ def _delivery_errors(path: Path) -> Iterator[None]:
         yield
     except (soundfile.LibsndfileError, OSError) as err:
         raise DeliveryError(
-            f"{shown_name(path)}: can't be written to {path.parent} ({str(err).strip()}); check that the folder is writable "
-            "and the disk not full"
+            f"{shown_name(path)}: can't be written to {path.parent} ({str(err).strip()}); "
+            "check that the folder is writable and the disk not full"
         ) from err
