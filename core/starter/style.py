@@ -55,7 +55,7 @@ class Figure:
     """What the chord instrument does in a bar.
 
     play: a letter per step: 1-4 one voice, L low pair, H high pair, B block, S stab, D and U strums, T tremolo,
-    R rolled, O octave. thick: the same, used from level 11 up.
+    R rolled, O octave. thick: the same, used from level 10 up.
     """
 
     when: str

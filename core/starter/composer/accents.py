@@ -34,7 +34,7 @@ Rows = list[list[int]]
 _VOICES = (BASS, ACCOMP, MELODY, COUNTER)
 _RISER_STRENGTH = 0.75
 _RISER_STEPS = 6
-_RISER_LEVEL = 5
+_RISER_LEVEL = 8
 
 
 def write_energy(rows: Rows, plan: Plan) -> None:

@@ -23,8 +23,8 @@ from core.starter.vocab import (
 
 Rows = list[list[int]]  # K lists of S codes
 
-THICK = 11  # level from which figures are played full
-LOUD_FROM = 13  # level from which the drums' beats are loud
+THICK = 10  # level from which figures are played full
+LOUD_FROM = 12  # level from which the drums' beats are loud
 SPEECH_SHIFT = 5  # levels the drums lose under speech
 _FILL = (6, 10, 7, 9)  # levels of the four sixteenths of a fill at a phrase's end
 
@@ -128,7 +128,7 @@ def write_accompaniment(rows: Rows, plan: Plan, material: Material) -> None:
                 accomp[step] = vocab.accomp_code(FIGURE_ROLLED if level < THICK else FIGURES[thick[place]], base)
             elif (need != NEVER and level >= need) or (plan.changes[step] and level >= 2):
                 letter = thick[place] if level >= THICK else play[place]
-                high = min(base + (level >= THICK + 1), vocab.REGISTERS - 1)
+                high = min(base + (level >= THICK + 2), vocab.REGISTERS - 1)
                 accomp[step] = vocab.accomp_code(FIGURES[letter], high)
 
 
