@@ -49,14 +49,12 @@ def rotated(source: Path, target: Path, degrees: float) -> Path:
     return target
 
 
-def with_sound(
-    source: Path, target: Path, tracks: Sequence[tuple[npt.NDArray[np.float32], str, float]], codec: str = "pcm_s16le"
-) -> Path:
+def with_sound(source: Path, target: Path, tracks: Sequence[tuple[npt.NDArray[np.float32], str, float]]) -> Path:
     """The picture of `source` with audio tracks (samples [C, N] at 48 kHz, layout, start in s), as PCM."""
     with av.open(str(source)) as given, av.open(str(target), "w") as output:
         video = given.streams.video[0]
         copy = output.add_stream_from_template(video)
-        streams = [output.add_stream(codec, rate=AUDIO_RATE, layout=layout) for _, layout, _ in tracks]
+        streams = [output.add_stream("pcm_s16le", rate=AUDIO_RATE, layout=layout) for _, layout, _ in tracks]
         for packet in given.demux(video):
             if packet.size:
                 packet.stream = copy

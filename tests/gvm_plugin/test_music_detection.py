@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -81,7 +82,7 @@ def bursts(per_second: float, length: int, decay: float) -> Wave:
 
 
 PIANO = [[48, 60, 64, 67], [72], [67], [64], [45, 57, 60, 64], [69], [72], [76]]
-OTHER_SOUNDS = {
+OTHER_SOUNDS: dict[str, Callable[[], Wave]] = {
     "silence": lambda: np.zeros_like(TIMES),
     "white noise": lambda: noise(0),
     "pink noise": lambda: noise(1),
@@ -95,12 +96,12 @@ OTHER_SOUNDS = {
     "wind": lambda: noise(2) * wandering(0.1, 2, 0.7),
     "blender": lambda: switched(harmonics(187, 30), 8, 7) + noise(1, 0.01),
     "drill": lambda: switched(harmonics(140, 30), 3, 2) + noise(1, 0.01),
-    "reversing lorry": lambda: switched(np.sign(np.sin(2 * np.pi * 1000 * TIMES)) * 0.1, 0.5, 0.5) + noise(1, 0.02),
+    "reversing lorry": lambda: switched(0.1 * np.sign(np.sin(2 * np.pi * 1000 * TIMES)), 0.5, 0.5) + noise(1, 0.02),
     "siren": lambda: harmonics(700 + 300 * np.sin(2 * np.pi * 0.25 * TIMES), 2) + noise(1),
     "applause": lambda: bursts(120, 800, 120),
     "typing": lambda: bursts(6, 400, 40) + noise(1, 0.01),
 }
-MUSIC = {
+MUSIC: dict[str, Callable[[], Wave]] = {
     "piano": lambda: played(PIANO, 0.4),
     "piano over noise": lambda: played(PIANO, 0.4) + noise(1, 0.03),
     "piano under speech": lambda: played(PIANO, 0.4) + 0.5 * voice(),
