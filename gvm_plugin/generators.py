@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ import numpy.typing as npt
 from core.errors import ModelError
 from core.vision.picture import FrameArray, FrameEncoder, PictureFeatures
 from gvm_plugin.timeline import SAMPLE_RATE, HitPoint, Span, to_samples
+
+if TYPE_CHECKING:
+    from core.pipeline import MusicRequest
 
 Audio = npt.NDArray[np.float32]  # [2, N] at 48 kHz
 
@@ -94,14 +97,85 @@ class MusicGenerator(Protocol):
 
 
 def load_generator(name: str, device: str = "auto") -> MusicGenerator:
-    """The generator called `name`, its weights read. ModelError where there is none."""
+    """The generator called `name`, its weights read. ModelError where there is none, or no such device."""
     if name == "tone":
         return ToneGenerator()
     if name == "starter":
-        from core.pipeline import StarterGenerator
-
-        return StarterGenerator(device=device)
+        return StarterGenerator(device)
     raise ModelError(f"no model is called {name!r}; `gvm models` lists those there are ({', '.join(GENERATORS)})")
+
+
+class StarterGenerator:
+    """The model that ships with gvm, from the films' side: cues in film time -> `core.pipeline` and back."""
+
+    name = "starter"
+
+    def __init__(self, device: str = "auto") -> None:
+        from core.pipeline import StarterModel
+
+        self._model = StarterModel(_torch_device(device))
+        self.licence: str = self._model.card.licence
+        self.commercial_use: bool = self._model.card.commercial_use
+        self.weights_sha256: str = self._model.sha256
+
+    def open_encoder(self) -> FrameEncoder:
+        """A fresh encoder for one film."""
+        return self._model.open_encoder()
+
+    def generate(self, requests: Sequence[CueRequest]) -> Iterator[CueTake]:
+        """A take for each request, in order: the codes of all side by side, then the sound of one after the other."""
+        music = self._model.generate_music([_music_request(request) for request in requests])
+        for request, take in zip(requests, music, strict=True):
+            start = request.span.start
+            bars = take.grid.seconds[take.grid.bar_starts()]
+            yield CueTake(
+                audio=take.audio,
+                stems=take.stems if request.stems else {},
+                tempo_bpm=take.grid.tempo_bpm,
+                key=take.key,
+                bar_times=start + bars[bars < request.span.duration],
+                hits=tuple((start + hit.seconds, start + hit.seconds) for hit in take.grid.hits),
+                midi=take.midi,
+                notes={"palette": take.palette},
+            )
+
+
+def _music_request(request: CueRequest) -> MusicRequest:
+    """The request in seconds after the cue's in, as core counts. Take n has a seed of its own, take 1 the cue's."""
+    from core.pipeline import MusicRequest, parse_key
+
+    start, end = request.span.start, request.span.end
+    seen = request.features.between(start, end)
+    seeds = np.random.SeedSequence([request.seed, request.take]).generate_state(1)
+    return MusicRequest(
+        features=PictureFeatures(seen.times - start, seen.values),
+        duration=request.span.duration,
+        style=request.style,
+        valence=0.0 if request.valence is None else request.valence,
+        energy=0.5 if request.energy is None else request.energy,
+        tempo=request.tempo,
+        tonic=None if request.key is None else parse_key(request.key),
+        seed=request.seed if request.take == 1 else int(seeds[0]),
+        hits=[(hit.seconds - start, hit.strength) for hit in request.hits],
+        speech=[(span.start - start, span.end - start) for span in request.speech],
+        lead_seconds=request.lead_seconds,
+        samples=request.samples,
+        stems=request.stems,
+        soundfont=request.soundfont,
+    )
+
+
+def _torch_device(name: str) -> str:
+    """The device `name` if it is there; auto takes a CUDA one where there is one. ModelError otherwise."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as err:
+        raise ModelError(f"device {name!r} can't be used here; leave --device out, or take cpu") from err
+    return name
 
 
 class GridEncoder:

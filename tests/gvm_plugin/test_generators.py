@@ -67,3 +67,22 @@ def test_the_encoder_gives_one_feature_per_frame() -> None:
 def test_an_unknown_model_is_named_with_the_known_ones() -> None:
     with pytest.raises(ModelError, match="starter"):
         load_generator("nonesuch")
+
+
+def test_the_starter_is_asked_in_seconds_after_the_cues_in() -> None:
+    from gvm_plugin.generators import _music_request
+
+    asked = request(key="Bbm", hits=(HitPoint(6.0, 0.7),), speech=(Span(4, 5),), lead_seconds=0.5, take=1, seed=11)
+    music = _music_request(asked)
+    assert music.features.times[0] == 0 and music.features.times[-1] < music.duration == 8
+    assert (music.hits, music.speech, music.tonic) == ([(4.0, 0.7)], [(2.0, 3.0)], 10)
+    assert (music.samples, music.seed, music.energy) == (asked.samples, 11, 0.5)
+    assert _music_request(request(take=2, seed=11)).seed != 11
+
+
+def test_a_device_that_is_not_there_is_named_before_any_work() -> None:
+    from gvm_plugin.generators import _torch_device
+
+    assert _torch_device("cpu") == "cpu"
+    with pytest.raises(ModelError, match="leave --device out"):
+        _torch_device("quantum")
