@@ -150,7 +150,7 @@ def test_published_music_is_music_and_the_narrated_film_has_none(shared_media: P
         with av.open(str(path)) as file:
             for frame in file.decode(audio=0):
                 parts += [part.to_ndarray().ravel() for part in resampler.resample(frame)]
-        wave = np.concatenate(parts)
+        wave = np.concatenate(parts).astype(np.float64)
         assert sum(span.duration for span in spans_of(wave)) > 0.9 * len(wave) / RATE, path.name
     detector = MusicDetector()
     for block in read_audio_blocks(probe(shared_media / "vlog_with_speech.mp4"), rate=RATE, layout="mono"):
