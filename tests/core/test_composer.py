@@ -92,6 +92,14 @@ def test_the_tune_can_be_sung(style: str, scores: dict[tuple[str, int], tuple[Br
     assert max(m["longest_repeat"] for m in measures) <= 8
 
 
+@pytest.mark.parametrize("style", STYLES)
+def test_a_picture_that_never_changes_is_not_answered_with_a_loop(style: str) -> None:
+    base = make_brief(style, 1, duration=60.0)
+    bare = Grid(base.grid.seconds, base.grid.steps_per_bar, 0, base.grid.final_step, base.grid.duration)
+    brief = Brief(bare, np.full(bare.steps, 0.5), 0.0, base.speech, style)
+    assert max(check_score(score(brief, seed), bare)["longest_repeat"] for seed in SEEDS) <= 8
+
+
 def test_motifs_return_at_least_twice_in_thirty_seconds(scores: dict[tuple[str, int], tuple[Brief, Codes]]) -> None:
     returns = [check_score(codes, brief.grid)["motif_returns"] for brief, codes in scores.values()]
     assert np.mean(returns) >= 2.0

@@ -38,6 +38,11 @@ class Bar:
     section: int = STATEMENT
     level: float = 0.0  # mean ENERGY level
 
+    @property
+    def round(self) -> int:
+        """How often the form has gone round variation, contrast and return before."""
+        return max(self.phrase - 1, 0) // 3
+
 
 @dataclass(slots=True)
 class Plan:

@@ -29,9 +29,12 @@ SPEECH_SHIFT = 5  # levels the drums lose under speech
 _FILL = (6, 10, 7, 9)  # levels of the four sixteenths of a fill at a phrase's end
 
 
-def is_away(bar: Bar) -> bool:
-    """Whether `bar` uses the second set of ideas."""
-    return bar.section in (VARIATION, CONTRAST, BUILD)
+def is_away(bar: Bar, swapped: int) -> bool:
+    """Whether `bar` uses the second of two ideas; in rounds of the form that have bit `swapped`, the first instead.
+
+    So long pieces pair grooves and figures anew in every round instead of repeating themselves.
+    """
+    return (bar.section in (VARIATION, CONTRAST, BUILD)) != bool(bar.round & swapped)
 
 
 def write_drums(rows: Rows, plan: Plan, material: Material) -> None:
@@ -40,7 +43,7 @@ def write_drums(rows: Rows, plan: Plan, material: Material) -> None:
     size = plan.bar_steps
     beat = 6 if size == 12 else 4
     for index, bar in enumerate(plan.bars):
-        groove = material.grooves[is_away(bar)]
+        groove = material.grooves[is_away(bar, 1)]
         kit = [(bit, parse_when(text, size)) for bit, text in _kit(groove) if text]
         lines = [(code, parse_when(text, size)) for code, text in groove.perc]
         shift = 2 if bar.section in (HEAD, BREAK) else 0
@@ -75,7 +78,7 @@ def write_bass(rows: Rows, plan: Plan, material: Material) -> None:
     """Fill BASS up to the final downbeat: the pattern, and the root wherever the harmony moves."""
     bass, levels, size = rows[vocab.BASS], plan.levels, plan.bar_steps
     for bar in plan.bars:
-        line = material.basses[is_away(bar)]
+        line = material.basses[is_away(bar, 1)]
         when, play = parse_when(line.when, size), parse_play(line.play, size)
         shift = 2 if bar.section == HEAD else 0
         for step in range(bar.start, bar.stop):
@@ -111,7 +114,7 @@ def write_accompaniment(rows: Rows, plan: Plan, material: Material) -> None:
     """Fill ACCOMP up to the final downbeat; under speech only long soft chords where the harmony moves."""
     accomp, levels, size = rows[vocab.ACCOMP], plan.levels, plan.bar_steps
     for bar in plan.bars:
-        figure = material.figures[is_away(bar)]
+        figure = material.figures[is_away(bar, 2)]
         when, play = parse_when(figure.when, size), parse_play(figure.play, size)
         thick = parse_play(figure.thick, size) if figure.thick else play
         base = plan.style.register

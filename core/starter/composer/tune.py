@@ -145,6 +145,8 @@ class Melodist:
 def cell_letter(material: Material, bar: Bar) -> str:
     """Which idea `bar` plays: by its section's scheme; a phrase's last bar always closes it."""
     scheme = material.schemes[bar.section]
+    if bar.round & 1:  # the second time round the tune comes varied
+        scheme = scheme[0] + ("V" if scheme[1] != "V" else "M") + scheme[2:]
     if bar.place == bar.of - 1 and bar.of > 1:
         return scheme[3]
     return scheme[bar.place % 3 if bar.place >= 4 else min(bar.place, 2 if bar.place < 3 else 3)]
