@@ -13,8 +13,7 @@ features    feature transformation: music queries over each frame's patches
 patterns    delay pattern as two pure functions
 decoder     temporal cross-attention decoder
 sampling    guidance, top-k, temperature
-codecs      codes <-> audio
-starter     the score codec's vocabulary, composer, performer, synthesiser, latent scenes, corpus
+starter     the score codec: vocabulary, composer, performer, synthesiser, latent scenes, corpus
 model       GVMGen: the whole, for training
 checkpoint  safetensors in and out
 windows     cue -> overlapping windows

@@ -161,8 +161,8 @@ class Decoder(nn.Module):
         absent = _absent_bias(picture.present)
         if self.time_window is None:
             return absent.expand(-1, -1, step_times.shape[1], -1)
-        bias: Tensor = self.time_window(step_times, picture.frame_times)
-        return bias + absent
+        window: Tensor = self.time_window(step_times, picture.frame_times)
+        return window + absent
 
     def _logits(self, x: Tensor) -> Tensor:
         x = self.out_norm(x)

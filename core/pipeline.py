@@ -26,7 +26,7 @@ from core.starter.performer import perform
 from core.starter.styles import STYLES
 from core.starter.synth import Rendered, palette_mixdown, render
 from core.starter.tempo import plan_grid
-from core.vision.descriptors import PatchDescriptors, relative_to_cue
+from core.vision.descriptors import GLOBAL, PatchDescriptors, relative_to_cue
 from core.vision.picture import FrameEncoder, PictureFeatures
 from core.windows import plan_windows
 
@@ -101,9 +101,19 @@ def plan(request: MusicRequest) -> Grid:
     if request.tempo is not None:
         tempo = (request.tempo * (1 - TEMPO_SLACK), request.tempo * (1 + TEMPO_SLACK))
     rng = np.random.default_rng([request.seed, 1])
-    return plan_grid(
-        request.duration, request.hits, tempo, style.steps_per_bar[0], style.ending == "button", rng
-    )
+    button = ends_on_a_button(request.features, request.duration, style.ending)
+    return plan_grid(request.duration, request.hits, tempo, style.steps_per_bar[0], button, rng)
+
+
+def ends_on_a_button(features: PictureFeatures, duration: float, usual: str) -> bool:
+    """Should the cue stop short at its out instead of ringing? It should where the picture is busy to the end.
+
+    usual: how the style likes to end, "ring" or "button"; it decides where the picture is neither busy nor still.
+    """
+    if not len(features.times):
+        return usual == "button"
+    lively = relative_to_cue(features.values)[features.times > duration - 2.5, GLOBAL, 10]
+    return bool(lively.mean() > (-0.3 if usual == "button" else 0.3)) if len(lively) else usual == "button"
 
 
 def job_of(request: MusicRequest, grid: Grid) -> Job:
@@ -147,7 +157,7 @@ def render_audio(performance: Performance, palette: Palette, request: MusicReque
     from core.starter.soundfont import render_soundfont
 
     stems = render_soundfont(performance, request.soundfont, palette, start, request.samples)
-    audio = np.sum(list(stems.values()), axis=0, dtype=np.float32)
+    audio = np.asarray(np.sum(list(stems.values()), axis=0, dtype=np.float32))
     return Rendered(audio, stems if request.stems else {})
 
 

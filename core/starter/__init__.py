@@ -1,0 +1,1 @@
+"""The starter model: its score codec, composer, performer, synthesiser, scenes and corpus."""

@@ -42,13 +42,14 @@ def control_track(
                 np.exp(-np.maximum(to_final, 0) / 1.0), np.exp(-np.maximum(to_final, 0) / 4.0),
                 np.exp(-np.maximum(to_final, 0) / 16.0), steps == grid.final_step, steps > grid.final_step,
                 (to_final > 0) & (to_final <= 1), np.full(grid.steps, grid.button),
-            ], axis=1,
-        ),  # fmt: skip
+            ],
+            axis=1,
+        ),
         _hit_columns(grid),
         np.stack(
-            [speech, np.full(grid.steps, valence), np.full(grid.steps, 2 * energy - 1),
-             np.full(grid.steps, grid.tempo_bpm / 50.0 - 2.0)], axis=1,
-        ),  # fmt: skip
+            [speech, *(np.full(grid.steps, each) for each in (valence, 2 * energy - 1, grid.tempo_bpm / 50.0 - 2.0))],
+            axis=1,
+        ),
         np.tile(_one_hot(np.array([_STYLE_NAMES.index(style)]), len(_STYLE_NAMES)), (grid.steps, 1)),
     ]
     track = np.concatenate([np.asarray(c, np.float32) for c in columns], axis=1)

@@ -30,7 +30,7 @@ def scene_pieces(seed: int) -> Iterator[Piece]:
     scene = sample_scene(rng, duration)
     frames = render_scene(scene, float(FPS), WIDTH, HEIGHT)
     patches = relative_to_cue(describe(frames)).astype(np.float16)
-    frame_times = (np.arange(len(patches)) + 0.25) * FEATURE_SECONDS
+    frame_times = (np.arange(len(patches), dtype=np.float64) + 0.25) * FEATURE_SECONDS
     for _ in range(PIECES_PER_SCENE):
         yield compose_for(scene, patches, frame_times, str(rng.choice(list(STYLES))), rng)
 
@@ -46,7 +46,8 @@ def compose_for(
     plan = STYLES[style]
     hits = sample_hits(scene, rng)
     tempo = plan.tempo if rng.random() < 0.7 else (float(rng.uniform(*plan.tempo)),) * 2
-    button = plan.ending == "button" and bool(rng.random() < 0.8)
+    busy_end = energy_curve(scene, np.linspace(max(0.0, scene.duration - 2.5), scene.duration, 10)).mean() > 0.45
+    button = bool(rng.random() < (0.8 if busy_end else 0.6 if plan.ending == "button" else 0.1))
     grid = plan_grid(scene.duration, hits, tempo, int(rng.choice(plan.steps_per_bar)), button, rng)
     times = grid.seconds[:-1]
     speech = np.zeros(grid.steps, bool)

@@ -62,9 +62,9 @@ class Grid:
 
 
 def uniform_grid(duration: float, tempo_bpm: float, steps_per_bar: int = 16, ending_seconds: float = 2.0) -> Grid:
-    """A Grid of constant tempo over `duration` seconds whose last downbeat lies nearest `ending_seconds` before the out."""
+    """A Grid of constant tempo over `duration` s; its last downbeat lies nearest `ending_seconds` before the out."""
     step = 15.0 / tempo_bpm
     count = int(np.ceil(duration / step - 1e-9))
     bars = max(1, round((duration - ending_seconds) / (step * steps_per_bar)))
     final = min(bars * steps_per_bar, max(count - 1, 0))
-    return Grid(np.arange(count + 1) * step, steps_per_bar, 0, final, duration)
+    return Grid(np.arange(count + 1, dtype=np.float64) * step, steps_per_bar, 0, final, duration)

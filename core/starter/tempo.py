@@ -88,7 +88,9 @@ def _walk(
 
 def _ring(duration: float, button: bool) -> tuple[float, float]:
     """Least and most seconds between the last downbeat and the out: a chord rings 1.3 to 3 s, less in short cues."""
-    return (0.35, 1.2) if button else (min(1.3, 0.15 * duration), min(3.0, 0.25 * duration))
+    if button:
+        return 0.35, 0.95
+    return min(1.3, 0.15 * duration), max(min(3.0, 0.16 * duration), min(2.2, 0.25 * duration))
 
 
 def _reach(last: _Anchor, seconds: float, step: float, bar: int) -> tuple[int | None, float]:

@@ -48,7 +48,7 @@ def load_pieces(path: Path) -> list[Piece]:
             count = 1 + max(int(name.split(".")[0]) for name in data.files)
             return [Piece(*(data[f"{i}.{f.name}"] for f in fields(Piece))) for i in range(count)]
     except (OSError, ValueError, KeyError) as err:
-        raise ModelError(f"{path} is not a whole file of training pieces ({err}): delete it and build it again") from err
+        raise ModelError(f"{path} is not a whole file of training pieces ({err}): delete it, build it again") from err
 
 
 @dataclass(frozen=True, eq=False)

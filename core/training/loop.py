@@ -23,11 +23,11 @@ from core.training.data import Batch
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how fast to learn. The learning rate warms up linearly, then falls as a cosine to nothing."""
+    """How long and how fast to learn. The learning rate warms up over steps, then falls as a cosine of the time."""
 
-    seconds: float  # of wall clock; the schedule follows the clock, so that a slow machine still ends well
-    learning_rate: float = 1.5e-3
-    warmup: float = 0.03  # share of the time
+    seconds: float  # of wall clock; the fall follows the clock, so that a slow machine still ends well
+    learning_rate: float = 1e-3
+    warmup: int = 200  # steps; fewer and the loss explodes
     weight_decay: float = 0.05
     clip_norm: float = 1.0
     ema: float = 0.995
@@ -35,8 +35,9 @@ class Recipe:
 
 
 def train(
-    model: GVMGen, batches: Iterator[Batch], held_out: list[Batch], recipe: Recipe, log: Path, keep: Callable[[GVMGen], None]
-) -> GVMGen:
+    model: GVMGen, batches: Iterator[Batch], held_out: list[Batch], recipe: Recipe, log: Path,
+    keep: Callable[[GVMGen], None],
+) -> GVMGen:  # fmt: skip
     """Train `model` and return its exponential moving average; a line of JSON per `log_every` steps goes to `log`.
 
     keep is called with the averaged model every ten minutes and at the end. ModelError when the loss is no number.
@@ -48,7 +49,7 @@ def train(
     step = 0
     with log.open("w") as lines:
         while (spent := time.monotonic() - started) < recipe.seconds:
-            rate = recipe.learning_rate * _schedule(spent / recipe.seconds, recipe.warmup)
+            rate = recipe.learning_rate * _schedule(spent / recipe.seconds, (step + 1) / recipe.warmup)
             for group in optimiser.param_groups:
                 group["lr"] = rate
             losses = _step(model, next(batches), optimiser, recipe.clip_norm)
@@ -108,11 +109,9 @@ def _blend(average: GVMGen, model: GVMGen, keep: float) -> None:
         slow.lerp_(fast, 1.0 - keep)
 
 
-def _schedule(done: float, warmup: float) -> float:
-    """Factor of the learning rate when a share `done` of the time is over."""
-    if done < warmup:
-        return done / warmup
-    return 0.5 * (1.0 + math.cos(math.pi * (done - warmup) / (1.0 - warmup)))
+def _schedule(done: float, warm: float) -> float:
+    """Factor of the learning rate when a share `done` of the time and `warm` of the warm-up is over."""
+    return min(1.0, warm) * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
 def _groups(model: GVMGen, weight_decay: float) -> list[dict[str, object]]:

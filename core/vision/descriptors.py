@@ -12,6 +12,7 @@ in by `relative_to_cue`, since music follows contrast and not absolute motion), 
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -134,14 +135,14 @@ class PatchDescriptors:
     def _describe(self) -> None:
         frames = np.stack(self._frames)
         self._values.append(describe(frames, self._before).astype(np.float16))
-        self._times += [(first + second) / 2 for first, second in zip(self._seconds[::2], self._seconds[1::2], strict=True)]
+        pairs = zip(self._seconds[::2], self._seconds[1::2], strict=True)
+        self._times += [(first + second) / 2 for first, second in pairs]
         self._before = frames[-1]
         self._frames, self._seconds = [], []
 
 
-def _cells(plane: FloatArray) -> FloatArray:
+def _cells(plane: npt.NDArray[Any]) -> FloatArray:
     """Means [n, 32] over the cells of plane [n, 36, 64], row by row."""
     count = len(plane)
     cells = plane.reshape(count, ROWS, HEIGHT // ROWS, COLUMNS, WIDTH // COLUMNS)
-    means: FloatArray = cells.mean(axis=(2, 4), dtype=np.float32).reshape(count, -1)
-    return means
+    return np.asarray(cells.mean(axis=(2, 4), dtype=np.float32).reshape(count, -1), np.float32)

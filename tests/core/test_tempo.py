@@ -75,7 +75,7 @@ def test_a_tempo_that_is_asked_for_is_kept() -> None:
 
 def test_a_button_stands_just_before_the_out() -> None:
     grid = make(20.0, [], button=True)
-    assert 0.35 - 1e-6 <= 20.0 - grid.seconds[grid.final_step] <= 1.2 + 1e-6
+    assert 0.35 - 1e-6 <= 20.0 - grid.seconds[grid.final_step] <= 0.95 + 1e-6
 
 
 def test_an_impossible_tempo_is_refused() -> None:
