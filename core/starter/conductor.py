@@ -21,6 +21,7 @@ from core.starter.voicing import transposition
 RING_SECONDS: Final = 2.0  # how long the last chord is held past the cue's out, for the next cue to fade in under
 HELD_OVER_STEPS: Final = 8  # a note struck this many sixteenths before the last downbeat may ring on through it
 BUTTON_SECONDS: Final = 0.22  # length of a full stop
+NEW_BOW: Final = 4  # levels by which intensity has to change for a held note to be taken anew
 LUFT_SECONDS: Final = 0.06  # what ends at a hit stops this much earlier: the short breath that makes it stand out
 SOFTEST: Final = 0.25  # velocity of ENERGY level 0; level 15 is 1.0
 
@@ -176,6 +177,15 @@ class Conductor:
         if last in self.hits or self.breathing(last):
             return self.at[last] - min(LUFT_SECONDS, 0.35 * (self.at[last] - self.at[first]))
         return self.at[last] + extra
+
+    def bows(self, first: int, last: int) -> list[tuple[int, int]]:
+        """A long note cut, on beats, where the intensity has changed: held instruments take a new, fitting breath."""
+        pieces, since = [], first
+        for step in range(first + 4, min(last, self.final) - 3, 4):
+            if abs(self.level[step] - self.level[since]) >= NEW_BOW and not self.breathing(step):
+                pieces.append((since, step))
+                since = step
+        return [*pieces, (since, last)]
 
     def loudness(self, step: int, metre: float = 1.0) -> float:
         """Velocity 0..1 that `step` asks for: its energy, bent by the metre (0 = not at all, 1 = fully) and by hits."""

@@ -79,7 +79,7 @@ def play_percussion(conductor: Conductor) -> None:
     while step <= c.final:
         code = row[step]
         last = step + 1
-        if code in (v.PERC_ROLL, v.PERC_RISER):
+        if code in (v.PERC_ROLL, v.PERC_RISER) and step < c.final:
             while last < c.final and row[last] == code and last not in c.hits:
                 last += 1
             last = _led_to(c, last)

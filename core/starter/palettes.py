@@ -250,7 +250,7 @@ PALETTES: Final[dict[str, tuple[Palette, ...]]] = {
             "plate", _DOCUMENTARY_HIT,
         ),
         Palette(
-            "celesta and guitar", Part("celesta", 72, -1.0, 0.2, 0.3), Part("marimba", 60, -4.5, -0.3, 0.25),
+            "celesta and guitar", Part("celesta", 60, -1.0, 0.2, 0.3), Part("marimba", 60, -4.5, -0.3, 0.25),
             Part("nylon_guitar", 58, -5.0, -0.2, 0.2), Part("warm_pad", 60, -10.0, 0.0, 0.3),
             Part("finger_bass", 36, -4.0, 0.0, 0.08), _kit("acoustic", -6.0, 0.2), _fx(-3.0, 0.25),
             "plate", _DOCUMENTARY_HIT,
@@ -304,7 +304,7 @@ PALETTES: Final[dict[str, tuple[Palette, ...]]] = {
             "plate", _UPBEAT_HIT,
         ),
         Palette(
-            "guitar pop", Part("lead_synth", 60, -1.0, 0.1, 0.25), Part("celesta", 72, -6.0, -0.3, 0.3),
+            "guitar pop", Part("lead_synth", 60, -1.0, 0.1, 0.25), Part("celesta", 60, -6.0, -0.3, 0.3),
             Part("steel_guitar", 60, -5.0, 0.3, 0.15), Part("bright_pad", 62, -11.0, 0.0, 0.25),
             Part("finger_bass", 36, -3.5, 0.0, 0.0), _kit("pop", -3.0, 0.12), _fx(-2.0, 0.2),
             "plate", _UPBEAT_HIT,
@@ -379,7 +379,7 @@ PALETTES: Final[dict[str, tuple[Palette, ...]]] = {
         ),
         Palette(
             "brass", Part("brass_stab", 60, -1.0, 0.1, 0.15), Part("clavinet", 48, -4.5, -0.3, 0.1),
-            Part("clavinet", 62, -5.0, 0.3, 0.1), Part("electric_piano", 62, -11.0, 0.0, 0.15),
+            Part("clavinet", 62, -5.0, 0.3, 0.1), Part("warm_pad", 62, -13.0, 0.0, 0.15),
             Part("finger_bass", 36, -2.5, 0.0, 0.0), _kit("acoustic", -3.0, 0.08), _fx(-4.0, 0.1),
             "dry_room", _FUNK_HIT, swing=0.55,
         ),

@@ -86,15 +86,21 @@ def _play_tone(
     ornament = (event.code - 2) // v.PITCHES if stem == "lead" else v.ORNAMENT_PLAIN
     if ornament == v.ORNAMENT_ACCENT:
         velocity *= 1.18
+    held = c.bows(event.first, event.last) if playing.sustained else []
+    for first, last in held[1:]:  # the same tone goes on, as loud as its moment is
+        again, level = c.start(first, part), 0.9 * velocity * c.loudness(first, 0.0) / c.loudness(event.first, 0.0)
+        c.play(stem, part.instrument, again, end if last == event.last else c.stop(first, last, 0.03), pitch, level)
+    end = c.stop(event.first, held[0][1], 0.05) if len(held) > 1 else end
     if c.palette.doubling and stem == "lead" and c.level[event.first] >= TUTTI and pitch + 12 <= playing.high:
         c.play(stem, part.instrument, start + 0.004, end, pitch + 12, 0.62 * velocity)
     graced = ornament == v.ORNAMENT_GRACE and event.first not in c.exact
+    rings = end > c.at[c.final] + 0.02  # nothing is struck after the last downbeat
     if playing.idiom == "slide":
         glide = _glide(c, part, pitch, previous, ornament == v.ORNAMENT_GRACE)
         c.play(stem, part.instrument, start, end, pitch, velocity, glide)
-    elif playing.idiom == "trill" and ornament == v.ORNAMENT_GRACE and end - start > 0.7:
+    elif playing.idiom == "trill" and ornament == v.ORNAMENT_GRACE and end - start > 0.7 and not rings:
         _trill(c, stem, start, end, pitch, velocity, scale)
-    elif playing.idiom == "repeat" and end - start > 0.45:
+    elif playing.idiom == "repeat" and end - start > 0.45 and not rings:
         _strokes(c, stem, start, end, (pitch,), velocity)
     else:
         if graced and playing.idiom != "none":
@@ -165,15 +171,17 @@ def play_bass(conductor: Conductor) -> None:
     playing = part.playing
     for event in c.events(v.BASS):
         pitch = fold(part.base + c.shift + event.code - 2 - 12, playing.low, playing.high)
-        start = c.start(event.first, part)
-        end = c.stop(event.first, event.last, 1e-3 * playing.legato_ms)
-        if playing.gate < 1.0 and event.first != c.final:
-            end = start + (end - start) * playing.gate
-        velocity = c.loudness(event.first, 0.8)
-        c.play("bass", part.instrument, start, end, pitch, velocity)
-        if part.instrument == "low_strings" and c.level[event.first] >= TUTTI - 2:
-            other = pitch - 12 if pitch - 12 >= playing.low else pitch + 12
-            c.play("bass", part.instrument, start + 0.006, end, other, 0.75 * velocity)
+        pieces = c.bows(event.first, event.last) if playing.sustained else [(event.first, event.last)]
+        for first, last in pieces:
+            start = c.start(first, part)
+            end = c.stop(first, last, 1e-3 * playing.legato_ms)
+            if playing.gate < 1.0 and first != c.final and last == event.last:
+                end = start + (end - start) * playing.gate
+            velocity = c.loudness(first, 0.8)
+            c.play("bass", part.instrument, start, end, pitch, velocity)
+            if part.instrument == "low_strings" and c.level[first] >= TUTTI - 2:
+                other = pitch - 12 if pitch - 12 >= playing.low else pitch + 12
+                c.play("bass", part.instrument, start + 0.006, end, other, 0.75 * velocity)
 
 
 # Chords
@@ -213,8 +221,8 @@ def _harmonic_pieces(c: Conductor, event: Event, sustained: bool) -> list[tuple[
     while True:
         change = c.chord(first).last
         if change >= event.last or first >= c.final:
-            return [*pieces, (first, event.last)]
-        pieces.append((first, change))
+            return pieces + (c.bows(first, event.last) if sustained else [(first, event.last)])
+        pieces += c.bows(first, change) if sustained else [(first, change)]
         if not sustained or change > c.final or c.breathing(change):
             return pieces
         first = change
@@ -268,7 +276,7 @@ def _play_figure(c: Conductor, figure: int, first: int, last: int, pitches: Voic
     elif playing.gate < 1.0 and first != c.final:
         end = start + (end - start) * playing.gate
     if figure == v.FIGURE_TREMOLO and not playing.sustained and first != c.final:
-        _strokes(c, "chords", start, end, pitches, 0.85 * velocity)
+        _strokes(c, "chords", start, min(end, c.at[c.final]), pitches, 0.85 * velocity)
         return
     delays = _spread(c, figure, len(pitches), velocity, first in c.exact)
     order = tuple(reversed(pitches)) if figure == v.FIGURE_STRUM_UP else pitches
