@@ -75,14 +75,17 @@ PROTOTYPES: Final[dict[str, Character]] = {
 }
 _WEIGHTS: Final = Character(1.0, 1.0, 0.8, 0.6, 0.7)  # how much each field matters for the choice
 _RESERVE: Final = {"chinese": 0.06, "tension": 0.06}  # strong flavours wait for a picture that clearly asks for them
+_BUSY: Final = ("upbeat", "electronic", "funk", "tension")
+_TALKING: Final = 0.2  # how much further away these are where somebody speaks throughout
 
 
-def choose_style(character: Character) -> str:
-    """The style whose liking is nearest to `character`."""
+def choose_style(character: Character, talking: float = 0.0) -> str:
+    """The style whose liking is nearest to `character`. talking: share of the film with speech; busy styles shun it."""
 
     def distance(style: str) -> float:
         fields = zip(astuple(_WEIGHTS), astuple(character), astuple(PROTOTYPES[style]), strict=True)
-        return math.sqrt(sum((weight * (have - want)) ** 2 for weight, have, want in fields)) + _RESERVE.get(style, 0.0)
+        reserve = _RESERVE.get(style, 0.0) + (_TALKING * talking if style in _BUSY else 0.0)
+        return math.sqrt(sum((weight * (have - want)) ** 2 for weight, have, want in fields)) + reserve
 
     return min(PROTOTYPES, key=distance)
 

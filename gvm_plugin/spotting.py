@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -31,7 +32,8 @@ HIT_SPACING: Final = 0.7  # seconds; of cuts closer than that only the hardest i
 LONELY: Final = 2.5  # seconds to the nearest other cut from which on a cut counts fully
 STRONG: Final = 0.5  # hit points from here up are played by everybody
 STRONG_SPACING: Final = 2.0  # seconds between those
-FAINTEST, LIGHT = 0.08, 0.2  # cuts fainter than the first get nothing; what is marked is at least light
+FAINTEST, LIGHT = 0.08, 0.2  # cuts fainter than the first are marked only when alone; what is marked is at least light
+TALKING: Final = 0.3  # share of speech worth a word in the reason
 
 
 def spot(analysis: Analysis, options: ScoreOptions, video: str = "", sha256: str = "") -> CueSheet:
@@ -40,8 +42,11 @@ def spot(analysis: Analysis, options: ScoreOptions, video: str = "", sha256: str
     existing = [span for span in analysis.music if span.duration >= EXISTING_MUSIC]
     cues = []
     film = _character(analysis, Span(0.0, duration))
-    style = choose_style(film) if options.style == AUTO else options.style
+    talking = sum(span.duration for span in analysis.speech) / max(duration, 1e-3)
+    style = choose_style(film, talking) if options.style == AUTO else options.style
     why_style = f"{style} for {film.words()}" if options.style == AUTO else f"{style} as asked"
+    if talking > TALKING and options.style == AUTO:
+        why_style += ", much speech"
     for span, sounding in stretches(duration, existing):
         if not sounding:
             cues.append((span, True, "the film has music of its own here, or too little room beside it"))
@@ -121,13 +126,15 @@ def hit_points(shots: Sequence[Shot], span: Span) -> tuple[HitPoint, ...]:
     strength = how hard the cut is x how far the next one is. Of cuts too close together the harder one stays; strong
     ones keep their distance too, or they would be no events any more.
     """
-    cuts = [shot for shot in shots if shot.cut_strength >= FAINTEST]
-    times = [cut.span.start for cut in cuts]
+    cuts = [shot for shot in shots if shot.span.start > 0]
+    plain = [cut.span.start for cut in cuts if cut.cut_strength >= FAINTEST]
     graded = []
-    for index, cut in enumerate(cuts):
-        gaps = [abs(times[other] - times[index]) for other in (index - 1, index + 1) if 0 <= other < len(cuts)]
-        solitude = min(1.0, min(gaps, default=LONELY) / LONELY)
-        graded.append((cut.cut_strength * math.sqrt(solitude), times[index]))
+    for cut in cuts:
+        at = cut.span.start
+        faint = cut.cut_strength < FAINTEST
+        solitude = _solitude(at, [other.span.start for other in cuts] if faint else plain)
+        if not faint or solitude == 1.0:
+            graded.append((cut.cut_strength * math.sqrt(solitude), at))
     kept: list[HitPoint] = []
     for strength, at in sorted(graded, key=lambda item: (-item[0], item[1])):
         if not span.start + HIT_SPACING <= at <= span.end - HIT_SPACING / 2:
@@ -138,6 +145,13 @@ def hit_points(shots: Sequence[Shot], span: Span) -> tuple[HitPoint, ...]:
             strength = min(strength, STRONG - 0.05)
         kept.append(HitPoint(quantise(at), round(max(LIGHT, min(1.0, strength)), 2)))
     return tuple(sorted(kept, key=lambda hit: hit.seconds))
+
+
+def _solitude(at: float, cuts: Sequence[float]) -> float:
+    """0..1: how far the next of the `cuts` (in order of time, `at` perhaps among them) is, LONELY being far enough."""
+    place = bisect_left(cuts, at)
+    others = [*cuts[max(0, place - 1) : place], *cuts[place + (at in cuts[place : place + 1]) :][:1]]
+    return min(1.0, min((abs(other - at) for other in others), default=LONELY) / LONELY)
 
 
 def derive_seed(base: int, sha256: str, index: int) -> int:

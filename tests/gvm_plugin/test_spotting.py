@@ -143,9 +143,14 @@ def test_every_cut_far_enough_from_the_next_is_at_least_lightly_marked() -> None
     assert all(0.2 <= hit.strength < STRONG for hit in hits)
 
 
-def test_of_cuts_in_a_flurry_the_hardest_is_marked_and_very_faint_ones_never() -> None:
-    hits = hit_points(shots_at((3.0, 0.3), (3.2, 0.8), (3.5, 0.3), (9.0, 0.02)), Span(0, 60))
+def test_of_cuts_in_a_flurry_the_hardest_is_marked() -> None:
+    hits = hit_points(shots_at((3.0, 0.3), (3.2, 0.8), (3.5, 0.3)), Span(0, 60))
     assert [hit.seconds for hit in hits] == [3.2]
+
+
+def test_a_cut_one_hardly_sees_is_marked_only_when_alone_and_weakens_no_other() -> None:
+    hits = hit_points(shots_at((3.0, 0.8), (4.0, 0.01), (9.0, 0.01)), Span(0, 60))
+    assert [(hit.seconds, hit.strength) for hit in hits] == [(3.0, 0.8), (9.0, 0.2)]
 
 
 def test_styles_follow_the_picture() -> None:
@@ -164,6 +169,15 @@ def test_every_style_can_be_chosen_but_strong_flavours_are_rare() -> None:
     shares = {style: chosen.count(style) / len(chosen) for style in STYLES}
     assert all(share > 0.005 for share in shares.values()), shares
     assert shares["chinese"] < 0.08 and shares["tension"] < 0.08
+
+
+def test_a_film_full_of_speech_gets_no_busy_style() -> None:
+    talk = film(60, cuts=range(3, 60, 3), colours=[(0.5, 0.4, 0.3)], activity=0.02)
+    silent_style = spot(talk, ScoreOptions()).cues[0].style
+    talk.speech = (Span(0, 55),)
+    cue = spot(talk, ScoreOptions()).cues[0]
+    assert silent_style in ("funk", "upbeat") and cue.style in ("acoustic", "documentary", "lofi")
+    assert "much speech" in cue.reason
 
 
 def test_what_is_asked_for_is_obeyed() -> None:
