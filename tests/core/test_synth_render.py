@@ -108,7 +108,7 @@ def test_a_mix_is_balanced(style: str) -> None:
     lows = signal.sosfilt(signal.butter(4, 120.0, fs=RATE, output="sos"), audio, axis=1)
     assert np.corrcoef(lows)[0, 1] > 0.9
     assert 0.1 < np.abs(audio).max() < 0.9
-    assert -26.0 < 20 * np.log10(dsp.loudness(audio, 7.0)) < -16.0
+    assert -28.0 < 20 * np.log10(dsp.loudness(audio, 7.0)) < -16.0
     slope, strays = spectral_slope(audio)
     assert -6.0 < slope < -3.0
     assert strays < 10.0
@@ -195,7 +195,7 @@ def test_the_bus_takes_at_most_two_decibels_and_rounds_only_peaks() -> None:
     assert 20 * np.log10(gains.min()) == pytest.approx(-2.0, abs=0.2)
     assert gains[0] == 1.0
     rounded = round_peaks(loud)
-    assert np.abs(loud * rounded).max() < 0.68
+    assert np.abs(loud * rounded).max() < 0.58
     assert rounded.max() == 1.0
     assert (round_peaks(0.3 * loud) == 1.0).all()
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import struct
 import tempfile
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,8 +30,8 @@ from core.starter.synth.percussion import strike
 LAYERS: Final = (0.35, 0.65, 0.92)
 LAYER_EDGES: Final = (0.50, 0.79)
 VARIATIONS: Final = 2
-MEMORY_BYTES: Final = 192 << 20
-DISK_BYTES: Final = 512 << 20
+MEMORY_BYTES: Final = 160 << 20
+DISK_BYTES: Final = 320 << 20
 _HEADER: Final = struct.Struct("<4sIIf")
 _MAGIC: Final = b"gvmT"
 
@@ -54,26 +56,30 @@ class Bank:
         self._tones: OrderedDict[tuple[str, int, int, int], Tone] = OrderedDict()
         self._held_bytes = 0
         self._disk_left: int | None = None
+        self._lock = threading.Lock()  # several cues may be rendered at once
 
     def tone(self, instrument: str, pitch: int, layer: int, variation: int) -> Tone:
         """The tone, from memory, disk or its model."""
         key = (instrument, pitch, layer, variation)
-        found = self._tones.get(key)
-        if found is not None:
-            self._tones.move_to_end(key)
-            return found
+        with self._lock:
+            found = self._tones.get(key)
+            if found is not None:
+                self._tones.move_to_end(key)
+                return found
         path = self._path(key)
         tone = _read(path) if path else None
         if tone is None:
             tone = _pack(_render(*key))
             if path:
                 self._write(path, tone)
-        self._remember(key, tone)
+        with self._lock:
+            self._remember(key, tone)
         return tone
 
     def _remember(self, key: tuple[str, int, int, int], tone: Tone) -> None:
+        before = self._tones.get(key)
+        self._held_bytes += tone.wave.nbytes - (before.wave.nbytes if before else 0)
         self._tones[key] = tone
-        self._held_bytes += tone.wave.nbytes
         while self._held_bytes > self._memory_bytes and len(self._tones) > 1:
             _, old = self._tones.popitem(last=False)
             self._held_bytes -= old.wave.nbytes
@@ -86,6 +92,7 @@ class Bank:
 
     def _write(self, path: Path, tone: Tone) -> None:
         if self._disk_left is None:
+            _drop_other_versions(self._folder)
             self._disk_left = DISK_BYTES - _folder_bytes(self._folder)
         self._disk_left -= tone.wave.nbytes
         if self._disk_left > 0 and not _save(path, tone):
@@ -187,6 +194,15 @@ def _save(path: Path, tone: Tone) -> bool:
     except OSError:
         return False
     return True
+
+
+def _drop_other_versions(folder: Path | None) -> None:
+    """Delete the tones of other versions of the synthesiser beside `folder`: nothing will ask for them again."""
+    if folder is None or folder.parent.name != "synth" or not folder.parent.is_dir():
+        return
+    for other in folder.parent.iterdir():
+        if other.is_dir() and other != folder and len(other.name) == len(folder.name):
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _folder_bytes(folder: Path | None) -> int:

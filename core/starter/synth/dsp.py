@@ -17,6 +17,7 @@ from scipy import fft
 RATE: Final = 48_000
 TOP_HZ: Final = 20_000.0
 MONO_BELOW_HZ: Final = 120.0
+CURVE_STEP: Final = 16  # samples between the computed points of envelopes and pitch curves
 T60_NEPERS: Final = 6.9078  # ln 1000: what an amplitude loses in one T60
 
 Audio = NDArray[np.float32]
@@ -43,6 +44,17 @@ def gain(decibels: float) -> float:
 def times(samples: int) -> Real:
     """[N] seconds of each of `samples` samples."""
     return np.arange(samples) / RATE
+
+
+def curve_times(samples: int, step: int = CURVE_STEP) -> Real:
+    """[P] seconds of the points of a curve over `samples` samples, every `step` samples and past the end."""
+    return np.arange(0, samples + step, step) / RATE
+
+
+def refine(points: Real, samples: int, step: int = CURVE_STEP) -> Real:
+    """[samples] the curve through `points`, which are `step` samples apart; straight between them."""
+    ramp = np.arange(step) / step
+    return np.asarray(points[:-1, None] + np.diff(points)[:, None] * ramp).reshape(-1)[:samples]
 
 
 def low_pass(f: Real, cutoff: float, order: float = 2.0) -> Real:
@@ -133,9 +145,9 @@ def stereo_amplitudes(
     spread = width * high_pass(freqs, 1.6 * MONO_BELOW_HZ, 3.0) * (freqs > MONO_BELOW_HZ)
     tilt = 0.35 * spread * random.standard_normal(freqs.size)
     turn = 0.9 * spread * random.standard_normal(freqs.size)
-    base = amplitudes * np.exp(1j * np.asarray(phase, np.complex128)).astype(np.complex128)
-    apart = np.exp((tilt + 0.5j * turn).astype(np.complex128))
-    return base * apart, base / apart
+    base = np.asarray(amplitudes * np.exp(1j * np.asarray(phase)), np.complex128)
+    apart = np.asarray(np.exp(tilt + 0.5j * turn), np.complex128)
+    return np.asarray(base * apart, np.complex128), np.asarray(base / apart, np.complex128)
 
 
 def noise(

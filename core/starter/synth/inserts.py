@@ -77,15 +77,15 @@ class Echo:
 
 def side_chain(kicks: Sequence[float], depth_db: float, first_sample: int, samples: int) -> Audio:
     """[N] gain that falls by `depth_db` at each of `kicks` (seconds, sorted) and comes back within 0.25 s."""
-    t = (first_sample + np.arange(samples)) / dsp.RATE
     if not kicks:
         return np.ones(samples, np.float32)
+    t = first_sample / dsp.RATE + dsp.curve_times(samples)
     times = np.asarray(kicks)
     last = np.searchsorted(times, t, side="right") - 1
     since = np.where(last >= 0, t - times[np.maximum(last, 0)], 9.0)
     back: Real = np.clip(since / 0.25, 0.0, 1.0)
     fade = (0.5 + 0.5 * np.cos(np.pi * back)) * np.clip(since / 0.004, 0.0, 1.0)
-    return (10.0 ** (-depth_db * fade / 20.0)).astype(np.float32)
+    return dsp.refine(10.0 ** (-depth_db * fade / 20.0), samples).astype(np.float32)
 
 
 class BusCompressor:
@@ -116,7 +116,7 @@ class BusCompressor:
         return (10.0 ** (curve / 20.0)).astype(np.float32)
 
 
-def round_peaks(block: Audio, knee: float = 0.28, ceiling: float = 0.68) -> Audio:
+def round_peaks(block: Audio, knee: float = 0.20, ceiling: float = 0.58) -> Audio:
     """[N] gain that rounds what rises over `knee` towards `ceiling`, as tape does; 1 elsewhere.
 
     A gain rather than a curve on each signal, so that it applies to stems as to their sum.

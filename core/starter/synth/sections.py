@@ -99,7 +99,7 @@ DRONE = Section(
         order=1.6,
         track=0.2,
         formants=((180, 90, 2), (520, 200, 3), (1250, 500, 4)),
-        floor_hz=42,
+        floor_hz=50,
     ),
     layers=((1, 1), (1.5, 0.22), (2, 0.4), (4, 0.08)),
     players=4,
@@ -172,21 +172,15 @@ def _add_player(
     if spec.vibrato:
         swings = round(random.uniform(4.8, 6.2) * size / dsp.RATE)
         phase += _sway(spec.vibrato * random.uniform(0.7, 1.3), f0, swings, turn, random)
-    wave = timbre.read(timbre.tables(spec.timbre, round(f0 * 1.02, 2), player), _refine(phase))
+    wave = timbre.read(timbre.tables(spec.timbre, round(f0 * 1.02, 2), player), dsp.refine(phase, size, _STEP))
     if spec.stroke:
         strokes = round(random.uniform(6.8, 8.6) * size / dsp.RATE)
         swing = np.cos(strokes * turn + random.uniform(0, 6.28) + 0.5 * np.sin(3 * turn + random.uniform(0, 6.28)))
-        wave *= _refine(1.0 - spec.stroke * (0.5 + 0.5 * swing) ** 2).astype(np.float32)
+        wave *= dsp.refine(1.0 - spec.stroke * (0.5 + 0.5 * swing) ** 2, size, _STEP).astype(np.float32)
     angle = (0.25 + 0.5 * spec.width * place) * np.pi
     wave *= np.float32(level / np.sqrt(spec.players))
     mix[0] += np.float32(np.cos(angle)) * wave
     mix[1] += np.float32(np.sin(angle)) * wave
-
-
-def _refine(coarse: Real) -> Real:
-    """[(P - 1) * _STEP] the curve through `coarse` [P], straight between its points."""
-    ramp = np.arange(_STEP) / _STEP
-    return np.asarray(coarse[:-1, None] + np.diff(coarse)[:, None] * ramp).reshape(-1)
 
 
 def _sway(cents: float, f0: float, swings: int, turn: Real, random: np.random.Generator) -> Real:

@@ -218,7 +218,7 @@ SYNTH_BASS = Solo(
     punch=0.3,
 )
 SUB_BASS = Solo(
-    Timbre(tilt=1.35, even=0.75, cutoff=(130, 1100), order=1.8, track=0.3, formants=(), floor_hz=24),
+    Timbre(tilt=1.35, even=0.75, cutoff=(130, 1100), order=1.8, track=0.3, formants=(), floor_hz=32),
     detune=(0.0,),
     spread=0.0,
     attack=0.006,
@@ -241,16 +241,19 @@ def play(
     """
     random = dsp.generator(*seed)
     n = int((max(seconds, 0.03) + spec.release) * dsp.RATE)
-    t = dsp.times(n)
-    level = _level(spec, t, seconds, legato)
-    cents = _cents(spec, t, glide, legato, random)
-    bright = _brightness(spec, t, velocity, level)
+    t = dsp.curve_times(n)
+    sway = _sway(spec, t, random)
+    level_curve = _level(spec, t, seconds, legato)
+    cents = _cents(spec, t, glide, legato, sway, random)
+    bright = dsp.refine(_brightness(spec, t, velocity, level_curve), n).astype(np.float32)
+    level = dsp.refine(level_curve * (1.0 + spec.shake * sway), n).astype(np.float32)
     f0 = dsp.hertz(pitch)
     table_f0 = round(f0 * 2.0 ** (max(glide, 0.0) / 12.0) * 1.03, 1)
     out = np.zeros((2 if spec.spread else 1, n), np.float32)
     for player, detune in enumerate(spec.detune):
         own = cents + detune + (_jitter(spec.jitter, t, random) if spec.jitter else 0.0)
-        phase = np.cumsum(f0 / dsp.RATE * np.exp2(own / 1200.0)) + random.uniform() * (0.08 if spec.punch else 1.0)
+        phase = np.cumsum(dsp.refine(f0 / dsp.RATE * np.exp2(own / 1200.0), n))
+        phase += random.uniform() * (0.08 if spec.punch else 1.0)
         pair = timbre.read(timbre.tables(spec.timbre, table_f0, player), phase)
         if spec.octave:
             pair += np.float32(spec.octave) * timbre.read(timbre.tables(spec.timbre, table_f0 / 2, 9), 0.5 * phase)
@@ -265,23 +268,27 @@ def play(
     return dsp.fade_end(out, min(0.02, spec.release))
 
 
-def _level(spec: Solo, t: Real, seconds: float, legato: bool) -> Audio:
+def _sway(spec: Solo, t: Real, random: np.random.Generator) -> Real:
+    """Vibrato -1..1, still at first: the same movement shakes pitch and level."""
+    rate, _, delay = spec.vibrato
+    rate *= random.uniform(0.94, 1.06)
+    wait = delay * random.uniform(0.8, 1.25)
+    ramp = np.clip((t - wait) / 0.35, 0.0, 1.0) ** 2
+    return np.asarray(ramp * np.sin(2.0 * np.pi * rate * (t - wait) * (1.0 + 0.02 * np.sin(1.7 * t))))
+
+
+def _level(spec: Solo, t: Real, seconds: float, legato: bool) -> Real:
     attack = min(0.03 if legato else spec.attack, 0.6 * max(seconds, 0.03))
     up = np.sin(0.5 * np.pi * np.clip(t / attack, 0.0, 1.0)) ** 1.4
     down = np.exp(-6.0 * np.maximum(t - max(seconds, 0.03), 0.0) / spec.release)
     arc = np.sin(np.pi * np.clip(t / max(seconds, 0.05), 0.0, 1.0) ** 0.8)
     swell = 10.0 ** (spec.swell * (arc - 0.6) * min(seconds / 0.8, 1.0) / 20.0)
     punch = 1.0 + spec.punch * np.exp(-t / 0.07)
-    return np.asarray(up * down * swell * punch, np.float32)
+    return np.asarray(up * down * swell * punch)
 
 
-def _cents(spec: Solo, t: Real, glide: float, legato: bool, random: np.random.Generator) -> Real:
-    rate, depth, delay = spec.vibrato
-    rate *= random.uniform(0.94, 1.06)
-    wait = delay * random.uniform(0.8, 1.25)
-    ramp = np.clip((t - wait) / 0.35, 0.0, 1.0)
-    wave = np.sin(2.0 * np.pi * rate * (t - wait) * (1.0 + 0.02 * np.sin(1.7 * t)))
-    cents = depth * random.uniform(0.8, 1.2) * ramp * ramp * wave
+def _cents(spec: Solo, t: Real, glide: float, legato: bool, sway: Real, random: np.random.Generator) -> Real:
+    cents = spec.vibrato[1] * random.uniform(0.8, 1.2) * sway
     if glide:
         x = np.clip(t / (spec.slide * (1.0 + 0.06 * abs(glide))), 0.0, 1.0)
         cents += 100.0 * glide * (1.0 - x * x * (3.0 - 2.0 * x))
@@ -297,12 +304,12 @@ def _jitter(cents: float, t: Real, random: np.random.Generator) -> Real:
     return np.asarray(cents * np.interp(t, np.arange(smooth.size) * step, smooth))
 
 
-def _brightness(spec: Solo, t: Real, velocity: float, level: Audio) -> Audio:
+def _brightness(spec: Solo, t: Real, velocity: float, level: Real) -> Real:
     soft, loud = spec.bright
     amount = soft + (loud - soft) * velocity
     if spec.fall:
-        return np.asarray(amount * (0.12 + 0.88 * np.exp(-t / spec.fall)), np.float32)
-    return np.asarray(np.clip(amount * (0.35 + 0.65 * level), 0.0, 1.2), np.float32)
+        return np.asarray(amount * (0.12 + 0.88 * np.exp(-t / spec.fall)))
+    return np.asarray(np.clip(amount * (0.35 + 0.65 * level), 0.0, 1.2))
 
 
 def _place(out: Audio, wave: Audio, player: int, spec: Solo) -> None:
@@ -324,11 +331,6 @@ def _blow(spec: Solo, out: Audio, f0: float, velocity: float, random: np.random.
         blown = np.float32(level * (0.5 + 0.5 * velocity)) * near.take(np.arange(at[0], at[0] + n), mode="wrap")
         blown += np.float32(hiss * (0.4 + 0.6 * velocity)) * far.take(np.arange(at[1], at[1] + n), mode="wrap")
         out += blown
-    if spec.shake:
-        rate, _, delay = spec.vibrato
-        t = dsp.times(n)
-        ramp = np.clip((t - delay) / 0.35, 0.0, 1.0)
-        out *= (1.0 + spec.shake * ramp * np.sin(2.0 * np.pi * rate * (t - delay) + 1.0)).astype(np.float32)
 
 
 @lru_cache(maxsize=64)

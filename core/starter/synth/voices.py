@@ -14,7 +14,7 @@ from core.starter.synth.bank import LAYER_EDGES, VARIATIONS, Bank, Tone
 from core.starter.synth.dsp import Audio
 from core.starter.synth.instruments import TABLE, Effects, Held, Kit, Played, Sampled
 
-REFERENCE: Final = 0.050  # K-weighted RMS of a note at VELOCITY before the mix: -26 dBFS
+REFERENCE: Final = 0.038  # K-weighted RMS of a note at VELOCITY before the mix: -28 dBFS
 VELOCITY: Final = 0.7
 CHOKE_SECONDS: Final = 0.03
 LEGATO_SECONDS: Final = 0.035
@@ -97,10 +97,10 @@ def sound(event: Event, bank: Bank) -> Audio:
             wave = solo.play(instrument.solo, note.pitch, note.velocity, note.duration, note.glide, event.legato, seed)
             return wave * np.float32(REFERENCE * level)
         case Kit():
-            return _stroke(instrument, event, bank, 0.38 * level)
+            return _stroke(instrument, event, bank, 0.28 * level)
         case Effects():
             key = ("fx", note.pitch, event.index)
-            return effects.effect(note.pitch, note.duration, note.velocity, key) * np.float32(0.30 * level)
+            return effects.effect(note.pitch, note.duration, note.velocity, key) * np.float32(0.20 * level)
 
 
 def _layer(velocity: float) -> int:
@@ -143,19 +143,28 @@ def _held(instrument: Held, event: Event, bank: Bank, level: float) -> Audio:
     start = int(random.integers(tone.wave.shape[1]))
     loop = np.take(tone.wave, np.arange(start, start + n), axis=1, mode="wrap").astype(np.float32)
     loop *= np.float32(tone.scale * level)
-    t = dsp.times(n)
-    attack = min(instrument.attack * (1.25 - 0.5 * note.velocity), 0.5 * max(note.duration, 0.05))
+    envelope, bright = _shape(instrument, note, n, random)
+    wave = loop[2:] - loop[:2]
+    wave *= bright
+    wave += loop[:2]
+    wave *= envelope
+    return wave
+
+
+def _shape(instrument: Held, note: Note, n: int, random: np.random.Generator) -> tuple[Audio, Audio]:
+    """Loudness and brightness [n] of a held note: attack, a slight arc, release; a slow filter movement."""
+    t = dsp.curve_times(n)
+    held = max(note.duration, 0.05)
+    attack = min(instrument.attack * (1.25 - 0.5 * note.velocity), 0.5 * held)
     up = np.sin(0.5 * np.pi * np.clip(t / attack, 0.0, 1.0)) ** 1.5
-    down = np.clip(1.0 - (t - max(note.duration, 0.05)) / instrument.release, 0.0, 1.0) ** 2
-    arc = np.sin(np.pi * np.clip(t / max(note.duration, 0.3), 0.0, 1.0) ** 0.8)
-    swell = 10.0 ** (instrument.swell * (arc - 0.6) * min(note.duration, 1.0) / 20.0)
-    envelope = (up * down * swell).astype(np.float32)
+    down = np.clip(1.0 - (t - held) / instrument.release, 0.0, 1.0) ** 2
+    arc = np.sin(np.pi * np.clip(t / max(held, 0.3), 0.0, 1.0) ** 0.8)
+    swell = 10.0 ** (instrument.swell * (arc - 0.6) * min(held, 1.0) / 20.0)
     soft, loud = instrument.bright
     depth, period = instrument.sweep
     sweep = depth * np.sin(2 * np.pi * t / period + random.uniform(0, 6.28))
     bright = np.clip((soft + (loud - soft) * note.velocity) * (0.4 + 0.6 * up * down) + sweep, 0.0, 1.0)
-    weight = bright.astype(np.float32)
-    return np.asarray((loop[:2] + weight * (loop[2:] - loop[:2])) * envelope, np.float32)
+    return dsp.refine(up * down * swell, n).astype(np.float32), dsp.refine(bright, n).astype(np.float32)
 
 
 def _stroke(kit: Kit, event: Event, bank: Bank, level: float) -> Audio:
