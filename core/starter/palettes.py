@@ -132,7 +132,8 @@ class Palette:
     """The orchestra of one cue: a Part for each role, the room they share, how they swing and mark hit points.
 
     swing: where the second of a pair falls, as a share of the pair: 0.5 straight. swing_steps: sixteenths in half a
-    pair (1 = sixteenths swing, 2 = eighths swing). doubling: the lead is doubled an octave up when energy is high.
+    pair (1 = sixteenths swing, 2 = eighths swing). doubling: the instrument that
+    doubles the lead an octave up when energy is high ("" = none); a struck one gives a held lead its edge.
     """
 
     name: str
@@ -147,7 +148,7 @@ class Palette:
     hit: HitIdiom
     swing: float = 0.5
     swing_steps: int = 1
-    doubling: bool = True
+    doubling: str = ""
 
     def part(self, stem: str) -> Part:
         """The Part that plays `stem`, one of `core.starter.notes.STEMS`."""
@@ -221,19 +222,19 @@ PALETTES: Final[dict[str, tuple[Palette, ...]]] = {
             "strings and horn", Part("solo_violin", 60, 0.0, -0.15, 0.4), Part("horn", 48, -4.5, 0.3, 0.45),
             Part("felt_piano", 57, -5.0, -0.2, 0.35), Part("string_ensemble", 60, -8.5, 0.0, 0.45),
             Part("low_strings", 36, -4.0, 0.1, 0.35), _kit("cinematic", -4.0, 0.35), _fx(-1.0, 0.3),
-            "hall", _CINEMATIC_HIT,
+            "hall", _CINEMATIC_HIT, doubling="pizzicato",
         ),
         Palette(
             "horn and harp", Part("horn", 48, 0.0, 0.15, 0.45), Part("flute", 60, -4.5, -0.3, 0.4),
             Part("harp", 60, -5.0, 0.3, 0.4), Part("string_ensemble", 58, -8.0, 0.0, 0.45),
             Part("low_strings", 36, -3.5, -0.1, 0.35), _kit("cinematic", -3.5, 0.35), _fx(-1.0, 0.3),
-            "hall", _CINEMATIC_HIT,
+            "hall", _CINEMATIC_HIT, doubling="harp",
         ),
         Palette(
             "felt piano", Part("felt_piano", 60, 0.0, -0.1, 0.35), Part("solo_violin", 60, -4.5, 0.25, 0.45),
             Part("string_ensemble", 58, -6.5, -0.15, 0.4), Part("choir_pad", 60, -11.0, 0.0, 0.5),
             Part("low_strings", 36, -4.0, 0.1, 0.35), _kit("cinematic", -4.5, 0.35), _fx(-1.5, 0.3),
-            "hall", _CINEMATIC_HIT,
+            "hall", _CINEMATIC_HIT, doubling="felt_piano",
         ),
     ),
     "documentary": (
@@ -241,19 +242,19 @@ PALETTES: Final[dict[str, tuple[Palette, ...]]] = {
             "marimba", Part("marimba", 60, 0.0, 0.15, 0.25), Part("pizzicato", 60, -4.5, -0.3, 0.3),
             Part("felt_piano", 60, -5.5, -0.2, 0.25), Part("warm_pad", 60, -10.0, 0.0, 0.3),
             Part("finger_bass", 36, -4.0, 0.0, 0.08), _kit("brushes", -5.5, 0.2), _fx(-3.0, 0.25),
-            "plate", _DOCUMENTARY_HIT,
+            "plate", _DOCUMENTARY_HIT, doubling="marimba",
         ),
         Palette(
             "felt piano", Part("felt_piano", 60, 0.0, -0.1, 0.25), Part("flute", 60, -5.0, 0.25, 0.35),
             Part("pizzicato", 60, -5.0, 0.3, 0.3), Part("string_ensemble", 60, -10.5, 0.0, 0.35),
             Part("upright_bass", 36, -4.0, 0.0, 0.08), _kit("brushes", -5.5, 0.2), _fx(-3.0, 0.25),
-            "plate", _DOCUMENTARY_HIT,
+            "plate", _DOCUMENTARY_HIT, doubling="felt_piano",
         ),
         Palette(
             "celesta and guitar", Part("celesta", 60, -1.0, 0.2, 0.3), Part("marimba", 60, -4.5, -0.3, 0.25),
             Part("nylon_guitar", 58, -5.0, -0.2, 0.2), Part("warm_pad", 60, -10.0, 0.0, 0.3),
             Part("finger_bass", 36, -4.0, 0.0, 0.08), _kit("acoustic", -6.0, 0.2), _fx(-3.0, 0.25),
-            "plate", _DOCUMENTARY_HIT,
+            "plate", _DOCUMENTARY_HIT, doubling="marimba",
         ),
     ),
     "acoustic": (
@@ -261,19 +262,19 @@ PALETTES: Final[dict[str, tuple[Palette, ...]]] = {
             "two guitars", Part("nylon_guitar", 60, 0.0, 0.2, 0.18), Part("flute", 60, -6.0, -0.3, 0.25),
             Part("steel_guitar", 59, -5.5, -0.3, 0.15), Part("warm_pad", 60, -12.0, 0.0, 0.25),
             Part("upright_bass", 36, -3.5, 0.0, 0.05), _kit("acoustic", -5.0, 0.15), _fx(-4.0, 0.15),
-            "room", _ACOUSTIC_HIT, swing=0.54, swing_steps=2,
+            "room", _ACOUSTIC_HIT, swing=0.54, swing_steps=2, doubling="nylon_guitar",
         ),
         Palette(
             "guitar and fiddle", Part("solo_violin", 60, -1.0, 0.15, 0.25), Part("nylon_guitar", 60, -4.0, -0.35, 0.15),
             Part("steel_guitar", 59, -5.0, 0.3, 0.15), Part("warm_pad", 60, -12.0, 0.0, 0.25),
             Part("upright_bass", 36, -3.5, 0.0, 0.05), _kit("brushes", -4.5, 0.15), _fx(-4.0, 0.15),
-            "room", _ACOUSTIC_HIT, swing=0.55, swing_steps=2,
+            "room", _ACOUSTIC_HIT, swing=0.55, swing_steps=2, doubling="nylon_guitar",
         ),
         Palette(
             "piano and guitar", Part("felt_piano", 60, 0.0, -0.15, 0.2), Part("nylon_guitar", 60, -4.0, 0.35, 0.15),
             Part("steel_guitar", 59, -5.5, -0.3, 0.15), Part("string_ensemble", 60, -12.0, 0.0, 0.3),
             Part("finger_bass", 36, -3.5, 0.0, 0.05), _kit("acoustic", -5.0, 0.15), _fx(-4.0, 0.15),
-            "room", _ACOUSTIC_HIT, swing=0.53, swing_steps=2,
+            "room", _ACOUSTIC_HIT, swing=0.53, swing_steps=2, doubling="felt_piano",
         ),
     ),
     "lofi": (
@@ -281,19 +282,19 @@ PALETTES: Final[dict[str, tuple[Palette, ...]]] = {
             "muted keys", Part("muted_keys", 60, 0.0, 0.15, 0.2, 6.0), Part("bells", 60, -8.0, -0.3, 0.3),
             Part("electric_piano", 60, -5.0, -0.1, 0.2, 4.0), Part("warm_pad", 60, -11.0, 0.0, 0.25),
             Part("sub_bass", 36, -3.5, 0.0, 0.0, 6.0), _kit("dusty", -3.5, 0.12, 8.0), _fx(-5.0, 0.2),
-            "small_room", _LOFI_HIT, swing=0.58, doubling=False,
+            "small_room", _LOFI_HIT, swing=0.58,
         ),
         Palette(
             "guitar", Part("nylon_guitar", 60, 0.0, 0.2, 0.2, 8.0), Part("flute", 60, -5.5, -0.25, 0.3),
             Part("electric_piano", 60, -5.0, -0.15, 0.2, 4.0), Part("choir_pad", 60, -12.0, 0.0, 0.3),
             Part("finger_bass", 36, -3.5, 0.0, 0.03, 8.0), _kit("dusty", -3.5, 0.12, 10.0), _fx(-5.0, 0.2),
-            "small_room", _LOFI_HIT, swing=0.6, doubling=False,
+            "small_room", _LOFI_HIT, swing=0.6,
         ),
         Palette(
             "felt piano", Part("felt_piano", 60, 0.0, -0.1, 0.2, 6.0), Part("muted_keys", 60, -5.0, 0.3, 0.2),
             Part("electric_piano", 60, -6.0, 0.15, 0.2, 4.0), Part("warm_pad", 58, -11.0, 0.0, 0.25),
             Part("upright_bass", 36, -3.0, 0.0, 0.05, 8.0), _kit("dusty", -4.0, 0.12, 9.0), _fx(-5.0, 0.2),
-            "small_room", _LOFI_HIT, swing=0.57, doubling=False,
+            "small_room", _LOFI_HIT, swing=0.57,
         ),
     ),
     "upbeat": (
@@ -301,19 +302,19 @@ PALETTES: Final[dict[str, tuple[Palette, ...]]] = {
             "pluck and bells", Part("pluck_synth", 60, 0.0, 0.1, 0.25), Part("bells", 60, -6.0, -0.3, 0.3),
             Part("electric_piano", 60, -6.0, -0.25, 0.2), Part("bright_pad", 62, -10.0, 0.0, 0.25),
             Part("synth_bass", 36, -3.5, 0.0, 0.0), _kit("pop", -3.0, 0.12), _fx(-2.0, 0.2),
-            "plate", _UPBEAT_HIT,
+            "plate", _UPBEAT_HIT, doubling="pluck_synth",
         ),
         Palette(
             "guitar pop", Part("lead_synth", 60, -1.0, 0.1, 0.25), Part("celesta", 60, -6.0, -0.3, 0.3),
             Part("steel_guitar", 60, -5.0, 0.3, 0.15), Part("bright_pad", 62, -11.0, 0.0, 0.25),
             Part("finger_bass", 36, -3.5, 0.0, 0.0), _kit("pop", -3.0, 0.12), _fx(-2.0, 0.2),
-            "plate", _UPBEAT_HIT,
+            "plate", _UPBEAT_HIT, doubling="pluck_synth",
         ),
         Palette(
             "piano pop", Part("bells", 60, -2.0, 0.2, 0.25), Part("pluck_synth", 60, -5.0, -0.3, 0.25),
             Part("felt_piano", 62, -4.5, -0.15, 0.15), Part("warm_pad", 62, -10.0, 0.0, 0.25),
             Part("synth_bass", 36, -3.5, 0.0, 0.0), _kit("pop", -3.0, 0.12), _fx(-2.0, 0.2),
-            "plate", _UPBEAT_HIT, swing=0.52,
+            "plate", _UPBEAT_HIT, swing=0.52, doubling="pluck_synth",
         ),
     ),
     "electronic": (
@@ -321,13 +322,13 @@ PALETTES: Final[dict[str, tuple[Palette, ...]]] = {
             "saw lead", Part("lead_synth", 60, 0.0, 0.0, 0.3), Part("pluck_synth", 60, -5.0, 0.35, 0.35),
             Part("pluck_synth", 62, -6.0, -0.3, 0.3), Part("dark_pad", 60, -9.0, 0.0, 0.3),
             Part("sub_bass", 36, -3.0, 0.0, 0.0), _kit("electronic", -3.0, 0.1), _fx(-2.0, 0.25),
-            "plate", _ELECTRONIC_HIT,
+            "plate", _ELECTRONIC_HIT, doubling="pluck_synth",
         ),
         Palette(
             "glass and bass", Part("pluck_synth", 60, 0.0, 0.1, 0.35), Part("glass", 60, -6.0, -0.3, 0.4),
             Part("electric_piano", 60, -6.0, 0.25, 0.25), Part("bright_pad", 60, -9.0, 0.0, 0.3),
             Part("synth_bass", 36, -3.0, 0.0, 0.0), _kit("electronic", -3.0, 0.1), _fx(-2.0, 0.25),
-            "plate", _ELECTRONIC_HIT, swing=0.53,
+            "plate", _ELECTRONIC_HIT, swing=0.53, doubling="pluck_synth",
         ),
     ),
     "ambient": (
@@ -335,19 +336,19 @@ PALETTES: Final[dict[str, tuple[Palette, ...]]] = {
             "glass", Part("glass", 60, 0.0, 0.15, 0.5), Part("flute", 60, -5.0, -0.25, 0.5),
             Part("harp", 60, -6.0, 0.25, 0.45), Part("warm_pad", 58, -5.0, 0.0, 0.45),
             Part("drone", 36, -6.0, 0.0, 0.25), _kit("cinematic", -9.0, 0.5), _fx(-5.0, 0.45),
-            "long_hall", _AMBIENT_HIT, doubling=False,
+            "long_hall", _AMBIENT_HIT,
         ),
         Palette(
             "flute and choir", Part("flute", 60, -1.0, -0.1, 0.5), Part("glass", 60, -5.0, 0.3, 0.5),
             Part("felt_piano", 60, -5.0, -0.2, 0.45), Part("choir_pad", 60, -6.0, 0.0, 0.5),
             Part("drone", 36, -6.0, 0.0, 0.25), _kit("cinematic", -9.0, 0.5), _fx(-5.0, 0.45),
-            "long_hall", _AMBIENT_HIT, doubling=False,
+            "long_hall", _AMBIENT_HIT,
         ),
         Palette(
             "felt piano", Part("felt_piano", 60, 0.0, 0.1, 0.45), Part("bells", 60, -8.0, -0.3, 0.5),
             Part("glass", 62, -7.0, 0.3, 0.5), Part("dark_pad", 57, -5.0, 0.0, 0.45),
             Part("sub_bass", 36, -6.0, 0.0, 0.1), _kit("cinematic", -9.0, 0.5), _fx(-5.0, 0.45),
-            "long_hall", _AMBIENT_HIT, doubling=False,
+            "long_hall", _AMBIENT_HIT,
         ),
     ),
     "chinese": (
@@ -355,19 +356,19 @@ PALETTES: Final[dict[str, tuple[Palette, ...]]] = {
             "erhu", Part("erhu", 60, 0.0, -0.1, 0.35), Part("dizi", 60, -6.0, 0.3, 0.35),
             Part("guzheng", 62, -4.5, 0.25, 0.3), Part("string_ensemble", 60, -13.0, 0.0, 0.4),
             Part("low_zither", 36, -4.0, -0.15, 0.25), _kit("chinese", -5.0, 0.3), _fx(-5.0, 0.3),
-            "hall", _CHINESE_HIT,
+            "hall", _CHINESE_HIT, doubling="pipa",
         ),
         Palette(
             "dizi", Part("dizi", 60, -0.5, 0.1, 0.35), Part("erhu", 60, -4.5, -0.3, 0.35),
             Part("pipa", 62, -4.0, -0.2, 0.25), Part("choir_pad", 60, -14.0, 0.0, 0.4),
             Part("low_zither", 36, -4.0, 0.15, 0.25), _kit("chinese", -5.0, 0.3), _fx(-5.0, 0.3),
-            "hall", _CHINESE_HIT,
+            "hall", _CHINESE_HIT, doubling="guzheng",
         ),
         Palette(
             "guzheng", Part("guzheng", 60, 0.0, 0.1, 0.3), Part("erhu", 60, -5.0, -0.3, 0.4),
             Part("pipa", 62, -5.5, 0.3, 0.25), Part("warm_pad", 60, -13.0, 0.0, 0.4),
             Part("low_zither", 36, -4.0, -0.1, 0.25), _kit("chinese", -5.5, 0.3), _fx(-5.0, 0.3),
-            "hall", _CHINESE_HIT,
+            "hall", _CHINESE_HIT, doubling="pipa",
         ),
     ),
     "funk": (
@@ -375,13 +376,13 @@ PALETTES: Final[dict[str, tuple[Palette, ...]]] = {
             "clav and brass", Part("clavinet", 60, 0.0, 0.2, 0.1), Part("brass_stab", 48, -3.5, -0.25, 0.15),
             Part("electric_piano", 60, -6.0, -0.2, 0.1), Part("warm_pad", 62, -13.0, 0.0, 0.15),
             Part("slap_bass", 36, -2.5, 0.0, 0.0), _kit("pop", -3.0, 0.08), _fx(-4.0, 0.1),
-            "dry_room", _FUNK_HIT, swing=0.54, doubling=False,
+            "dry_room", _FUNK_HIT, swing=0.54,
         ),
         Palette(
             "brass", Part("brass_stab", 60, -1.0, 0.1, 0.15), Part("clavinet", 48, -4.5, -0.3, 0.1),
             Part("clavinet", 62, -5.0, 0.3, 0.1), Part("warm_pad", 62, -13.0, 0.0, 0.15),
             Part("finger_bass", 36, -2.5, 0.0, 0.0), _kit("acoustic", -3.0, 0.08), _fx(-4.0, 0.1),
-            "dry_room", _FUNK_HIT, swing=0.55,
+            "dry_room", _FUNK_HIT, swing=0.55, doubling="brass_stab",
         ),
     ),
     "tension": (
@@ -389,19 +390,19 @@ PALETTES: Final[dict[str, tuple[Palette, ...]]] = {
             "tremolo", Part("tremolo_strings", 60, 0.0, -0.15, 0.4), Part("felt_piano", 48, -4.0, 0.25, 0.35),
             Part("pizzicato", 58, -4.5, 0.2, 0.35), Part("dark_pad", 55, -8.0, 0.0, 0.4),
             Part("drone", 36, -4.0, 0.0, 0.2), _kit("cinematic", -4.0, 0.35), _fx(-1.0, 0.3),
-            "hall", _TENSION_HIT,
+            "hall", _TENSION_HIT, doubling="pizzicato",
         ),
         Palette(
             "low piano", Part("felt_piano", 48, 0.0, 0.1, 0.4), Part("solo_violin", 60, -5.0, -0.3, 0.45),
             Part("tremolo_strings", 60, -6.0, -0.15, 0.4), Part("choir_pad", 55, -11.0, 0.0, 0.45),
             Part("low_strings", 36, -4.0, 0.0, 0.3), _kit("cinematic", -4.0, 0.35), _fx(-1.0, 0.3),
-            "hall", _TENSION_HIT,
+            "hall", _TENSION_HIT, doubling="felt_piano",
         ),
         Palette(
             "synth", Part("glass", 60, 0.0, 0.2, 0.4), Part("tremolo_strings", 60, -5.0, -0.25, 0.4),
             Part("muted_keys", 56, -4.5, 0.25, 0.3), Part("dark_pad", 55, -8.0, 0.0, 0.4),
             Part("synth_bass", 36, -4.0, 0.0, 0.1), _kit("cinematic", -4.0, 0.35), _fx(-1.0, 0.3),
-            "hall", _TENSION_HIT,
+            "hall", _TENSION_HIT, doubling="glass",
         ),
     ),
 }  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Final
 
 from core.starter import vocab as v
 from core.starter.conductor import ChordSpan, Conductor, Event
-from core.starter.palettes import Part
+from core.starter.palettes import INSTRUMENTS, Part
 from core.starter.voicing import Voicing, fold, fold_line, lead_to, open_low
 
 VOICES: Final = 4
@@ -91,8 +91,8 @@ def _play_tone(
         again, level = c.start(first, part), 0.9 * velocity * c.loudness(first, 0.0) / c.loudness(event.first, 0.0)
         c.play(stem, part.instrument, again, end if last == event.last else c.stop(first, last, 0.03), pitch, level)
     end = c.stop(event.first, held[0][1], 0.05) if len(held) > 1 else end
-    if c.palette.doubling and stem == "lead" and c.level[event.first] >= TUTTI and pitch + 12 <= playing.high:
-        c.play(stem, part.instrument, start + 0.004, end, pitch + 12, 0.62 * velocity)
+    if stem == "lead" and c.level[event.first] >= TUTTI:
+        _double(c, event.first, start, end, pitch, velocity)
     graced = ornament == v.ORNAMENT_GRACE and event.first not in c.exact
     rings = end > c.at[c.final] + 0.02  # nothing is struck after the last downbeat
     if playing.idiom == "slide":
@@ -106,6 +106,17 @@ def _play_tone(
         if graced and playing.idiom != "none":
             _grace(c, stem, start, pitch, velocity, scale, 3 if playing.idiom == "run" else 1)
         c.play(stem, part.instrument, start, end, pitch, velocity)
+
+
+def _double(c: Conductor, step: int, start: float, end: float, pitch: int, velocity: float) -> None:
+    """The lead's tone an octave up (at the unison where that is too high) on the palette's doubling instrument."""
+    if not c.palette.doubling:
+        return
+    playing = INSTRUMENTS[c.palette.doubling]
+    tone = fold(pitch + 12, playing.low, playing.high)
+    if tone != pitch or c.palette.doubling != c.palette.lead.instrument:
+        late = 0.0 if step in c.exact else 0.004 + 0.003 * abs(c.normal())
+        c.play("lead", c.palette.doubling, start + late, end, tone, 0.65 * velocity)
 
 
 def _glide(c: Conductor, part: Part, pitch: int, previous: int | None, graced: bool) -> float:
@@ -303,14 +314,17 @@ def _spread(c: Conductor, figure: int, count: int, velocity: float, exact: bool)
 
 
 def play_pad(conductor: Conductor) -> None:
-    """The pad: each chord struck softly and overlapping the one before, again every two bars so that it breathes."""
+    """The pad: each chord struck softly and overlapping the one before, again every two bars so that it breathes.
+
+    It follows the intensity of its whole stretch: a hit that starts it is not its business.
+    """
     c, part = conductor, conductor.palette.pad
     led = voicings(c, part, VOICES)
     bars = [(s, (code - 1) % 4) for s, code in enumerate(c.streams[v.FORM]) if code > 0]
     for first, last, loud in _pad_pieces(c, bars):
         if loud == 0 and first != c.final:
             continue
-        velocity = (0.45 + 0.13 * max(loud, 1)) * c.loudness(first, 0.0)
+        velocity = (0.45 + 0.13 * max(loud, 1)) * c.mean_loudness(first, last if first != c.final else first + 1)
         if first == c.final:
             end = c.ring_end
         else:
@@ -333,6 +347,6 @@ def _pad_pieces(c: Conductor, bars: list[tuple[int, int]]) -> list[tuple[int, in
     for step in range(1, c.final + 1):
         changed = loud_at[step] != loud_at[step - 1] or c.chord_at[step] != c.chord_at[step - 1]
         if changed or step - first >= longest or step == c.final:
-            out.append((first, step, loud_at[first]))
+            out += [(begin, end, loud_at[begin]) for begin, end in c.bows(first, step)]
             first = step
     return [*out, (c.final, c.grid.steps, max(1, loud_at[c.final]))]

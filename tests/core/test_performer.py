@@ -244,6 +244,22 @@ def test_a_held_loud_note_gives_way_when_the_picture_calms() -> None:
     assert any(n.velocity < 0.4 and n.duration > 3 for n in bass)
 
 
+def test_a_hit_does_not_leave_the_pad_loud() -> None:
+    grid = with_hits(uniform_grid(20.0, 80.0), (16, 0.0, 1.0))
+    codes = quiet_codes(grid, level=1)
+    codes[v.ENERGY, 16] = v.energy_code(15, v.FLAG_HIT)
+    codes[v.FORM, grid.bar_starts()] = v.form_code(1, 3)
+    pad = stem(perform(codes, grid, "cinematic", 0, 0), "pad")
+    assert max(n.velocity for n in pad) < 0.4
+
+
+def test_a_tutti_doubles_the_lead_with_an_instrument_that_has_an_edge() -> None:
+    grid = uniform_grid(20.0, 100.0)
+    calm, wild = (stem(perform(band_codes(grid, level), grid, "cinematic", 0, 0), "lead") for level in (6, 14))
+    assert {n.instrument for n in calm} == {"solo_violin"}
+    assert {n.instrument for n in wild} == {"solo_violin", "pizzicato"}
+
+
 def test_a_pickup_stays_within_the_lead_in() -> None:
     grid = uniform_grid(10.0, 100.0)
     starts = [n.start for n in perform(band_codes(grid), grid, "cinematic", 0, 0, lead_seconds=0.8).notes]
