@@ -202,7 +202,7 @@ class Conductor:
     def mean_loudness(self, first: int, last: int) -> float:
         """Velocity for what sounds from step `first` up to `last`: the median of its energy, no accents."""
         levels = sorted(self.level[first : max(last, first + 1)])
-        return SOFTEST + (1.0 - SOFTEST) * levels[len(levels) // 2] / (v.LEVELS - 1)
+        return float(SOFTEST + (1.0 - SOFTEST) * levels[len(levels) // 2] / (v.LEVELS - 1))
 
     def normal(self) -> float:
         """The next normal deviate, within 2.2 sigma."""
