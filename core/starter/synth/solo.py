@@ -69,7 +69,7 @@ VIOLIN = Solo(
     shake=0.1,
     scoop=14,
     jitter=3,
-    breath=(0.05, 3.0, 14.0, 0.02),
+    breath=(0.035, 3.0, 14.0, 0.013),
     chiff=0.25,
     body=60,
 )
@@ -93,7 +93,7 @@ ERHU = Solo(
     scoop=30,
     jitter=4,
     slide=0.14,
-    breath=(0.06, 2.5, 9.0, 0.02),
+    breath=(0.042, 2.5, 9.0, 0.014),
     chiff=0.3,
     body=36,
 )
@@ -117,7 +117,7 @@ DIZI = Solo(
     scoop=22,
     jitter=3,
     slide=0.08,
-    breath=(0.11, 0.9, 5.0, 0.035),
+    breath=(0.09, 0.9, 5.0, 0.028),
     chiff=0.8,
 )
 FLUTE = Solo(

@@ -73,19 +73,18 @@ def _mechanics(spec: Piano, out: Audio, velocity: float, random: np.random.Gener
 def electric_piano(pitch: int, velocity: float, random: np.random.Generator) -> Audio:
     """[2, N] tine piano: 1:1 frequency modulation with a falling index, a 1:14 tine, and a soft key knock."""
     f0 = dsp.hertz(pitch)
-    t60 = 7.0 * 2.0 ** (-(pitch - 40) / 22.0)
+    t60 = 7.0 * 2.0 ** (-(pitch - 40) / 22.0) * random.uniform(0.93, 1.07)
     n = int(min(4.0, 1.1 * t60 + 0.2) * dsp.RATE)
     t = dsp.times(n).astype(np.float32)
     register = float(np.clip(1.25 - (pitch - 48) / 60.0, 0.35, 1.4))
     index = (0.25 + 2.0 * velocity**1.6) * register * np.exp(-t / 0.55) + 0.22 * register * velocity
     turn = np.float32(2.0 * np.pi * f0)
-    phase = random.uniform(0.0, 0.2)
     out = np.empty((2, n), np.float32)
     ratio = next(r for r in (14.0, 11.0, 8.0, 5.0, 3.0) if r * f0 < 15_000 or r == 3.0)
     tine = (0.05 + 0.22 * velocity) * np.exp(-t / (0.05 + 0.10 * 261.6 / (261.6 + f0)))
     for channel, cents in enumerate((-0.6, 0.6)):
         w = turn * np.float32(2.0 ** (cents / 1200.0)) * t
-        body = np.sin(w + index * np.sin(w + phase))
+        body = np.sin(w + index * np.sin(w))  # both in phase: any other angle would leave a constant
         bell = tine * np.sin(w * np.float32(ratio * (1.0 + 0.0008 * channel)))
         out[channel] = body * np.exp(-6.9 * t / t60) + bell
     out *= dsp.rise(n, 0.0018)
