@@ -118,10 +118,10 @@ def starter(patch_channels: int, control_channels: int) -> ModelConfig:
     that share a delay are written together (see `core.starter.vocab`).
     """
     features = FeatureConfig(
-        patch_channels, width=96, heads=4, layers=4, out_channels=192, residual=True, eps=1e-5
+        patch_channels, width=64, heads=4, layers=2, out_channels=128, residual=True, eps=1e-5
     )
     decoder = DecoderConfig(
-        dim=192, heads=6, layers=5, streams=vocab.K, card=vocab.CARD, delays=(0, 1, 1, 2, 2, 3, 3, 4, 5),
+        dim=224, heads=7, layers=5, streams=vocab.K, card=vocab.CARD, delays=(0, 1, 1, 2, 2, 3, 3, 4, 5),
         position="rotary", temporal_position=True, control_channels=control_channels,
     )  # fmt: skip
     return ModelConfig("descriptors", "score", features, decoder, guidance=1.5, top_k=24, temperature=0.9)

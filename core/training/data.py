@@ -18,6 +18,9 @@ from core.errors import ModelError
 from core.windows import plan_windows
 
 
+_POOL = 12  # batches whose windows are sorted by length together
+
+
 @dataclass(frozen=True, eq=False)
 class Piece:
     """One cue: what was seen, what was asked and what was played.
@@ -77,12 +80,16 @@ class Windows:
         self.null_share = null_share  # of the windows, how many lose their picture, for classifier-free guidance
 
     def batches(self, size: int, rng: np.random.Generator) -> Iterator[Batch]:
-        """Endless batches of `size` windows, pieces in a fresh random order each epoch."""
+        """Endless batches of `size` windows of about the same length, in a fresh random order each epoch."""
         while True:
             order = rng.permutation(len(self.pieces))
-            for start in range(0, len(order) - size + 1, size):
-                chosen = [self.pieces[i] for i in order[start : start + size]]
-                yield self.collate([(piece, *self._window(piece, rng)) for piece in chosen], rng)
+            for start in range(0, len(order), _POOL * size):
+                pool = [self.pieces[i] for i in order[start : start + _POOL * size]]
+                drawn = [(piece, *self._window(piece, rng)) for piece in pool]
+                drawn.sort(key=lambda window: window[2] - window[1])  # so that little is padding
+                groups = [drawn[at : at + size] for at in range(0, len(drawn) - size + 1, size)]
+                for index in rng.permutation(len(groups)):
+                    yield self.collate(groups[index], rng)
 
     def collate(self, windows: Sequence[tuple[Piece, int, int]], rng: np.random.Generator) -> Batch:
         """The batch of (piece, first step, last step)."""
