@@ -41,6 +41,7 @@ def save(model: GVMGen, card: ModelCard, folder: Path) -> None:
     about = {"config": model.config.to_json(), "card": card.__dict__, "sha256": digest}
     text = folder / "model.json.partial"
     text.write_text(json.dumps(about, indent=2) + "\n")
+    partial.chmod(0o644)  # safetensors writes for the owner alone
     os.replace(partial, folder / "model.safetensors")
     os.replace(text, folder / "model.json")
 

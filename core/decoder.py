@@ -147,8 +147,7 @@ class Decoder(nn.Module):
         return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]
 
     def _embed(self, sequence: Tensor, positions: Tensor, control: Tensor | None) -> Tensor:
-        x = sum(emb(sequence[:, k]) for k, emb in enumerate(self.emb))
-        assert isinstance(x, Tensor)
+        x: Tensor = torch.stack([emb(sequence[:, k]) for k, emb in enumerate(self.emb)]).sum(dim=0)
         if self.config.position == "sinusoidal":
             x = x + sinusoidal_position(positions, self.config.dim).to(x.dtype)
         if self.control_proj is not None:
@@ -161,8 +160,8 @@ class Decoder(nn.Module):
         absent = _absent_bias(picture.present)
         if self.time_window is None:
             return absent.expand(-1, -1, step_times.shape[1], -1)
-        window: Tensor = self.time_window(step_times, picture.frame_times)
-        return window + absent
+        bias: Tensor = self.time_window(step_times, picture.frame_times) + absent
+        return bias
 
     def _logits(self, x: Tensor) -> Tensor:
         x = self.out_norm(x)

@@ -41,6 +41,7 @@ class MusicRequest:
 
     features: what was seen during the cue, times shifted to its in. duration: seconds. style: a name of STYLES.
     valence -1..1; energy 0..1, 0.5 = as the picture is; tempo in bpm or None; tonic 0..11 or None.
+    film_seed: the same for all cues of a film: chooses the orchestra and the key the film moves round.
     hits: (seconds, strength). speech: (start, end). lead, tail: samples played before the in and after the out;
     samples: of the whole take, lead and tail included.
     """
@@ -53,6 +54,7 @@ class MusicRequest:
     tempo: float | None
     tonic: int | None
     seed: int
+    film_seed: int
     hits: Sequence[tuple[float, float]]
     speech: Sequence[tuple[float, float]]
     lead_seconds: float
@@ -141,9 +143,9 @@ def spoken_steps(grid: Grid, speech: Sequence[tuple[float, float]]) -> npt.NDArr
 
 def play(request: MusicRequest, grid: Grid, codes: npt.NDArray[np.int64]) -> MusicTake:
     """The score codec's decoder: codes -> notes -> audio."""
-    tonic = request.tonic if request.tonic is not None else _usual_tonic(request.style, request.seed)
-    performance = perform(codes, grid, request.style, tonic, request.seed, request.lead_seconds)
-    palette = choose_palette(request.style, request.seed)
+    tonic = request.tonic if request.tonic is not None else _usual_tonic(request.film_seed, request.seed)
+    palette = choose_palette(request.style, request.film_seed)
+    performance = perform(codes, grid, request.style, tonic, request.seed, request.lead_seconds, palette)
     rendered = render_audio(performance, palette, request)
     return MusicTake(rendered.audio, rendered.stems, grid, KEYS[tonic], to_midi(performance), codes, palette.name)
 
@@ -161,9 +163,10 @@ def render_audio(performance: Performance, palette: Palette, request: MusicReque
     return Rendered(audio, stems if request.stems else {})
 
 
-def _usual_tonic(style: str, seed: int) -> int:
-    """A tonic for a cue that was asked for in no key: any of the twelve, by seed."""
-    return int(np.random.default_rng([seed, 2]).integers(12))
+def _usual_tonic(film_seed: int, seed: int) -> int:
+    """A tonic for a cue that was asked for in no key: the film's own, or one a fourth, a fifth or a sixth from it."""
+    home = int(np.random.default_rng([film_seed, 2]).integers(12))
+    return (home + int(np.random.default_rng([seed, 2]).choice([0, 0, 5, 7, 9]))) % 12
 
 
 def parse_key(key: str) -> int:

@@ -7,6 +7,7 @@ Times are exact to the microsecond and written m:ss.mmm. `cuesheet_reader` reads
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import os
@@ -54,6 +55,7 @@ class Settings:
     duck: float = 12.0
     original: str = "keep"
     crossfade: float = 0.5
+    seed: int = 0
     takes: int = 1
     music_only: bool = False
     separate_track: bool = False
@@ -159,6 +161,7 @@ _SETTING_NOTES: Final[dict[str, str]] = {
     "duck": "how many dB the music goes down under speech; 0: not at all",
     "original": "keep or replace the film's own sound",
     "crossfade": "seconds, where two cues meet",
+    "seed": "of the film: which orchestra plays all its cues, and round which key",
     "takes": "alternatives to make of each cue",
     "music_only": "true: deliver the music, no film",
     "separate_track": "true: the score becomes a second audio track",
@@ -166,6 +169,11 @@ _SETTING_NOTES: Final[dict[str, str]] = {
     "midi": "true: also the notes as MIDI",
     "soundfont": "an SF2 or SF3 file to play the notes, or none",
 }
+
+
+def derive_seed(base: int, sha256: str, part: int | str) -> int:
+    """31-bit seed of a part of a film, e.g. a cue's index; other films, parts and base seeds give others."""
+    return int.from_bytes(hashlib.sha256(f"{base} {sha256} {part}".encode()).digest()[:4]) >> 1
 
 
 def write(sheet: CueSheet, path: Path) -> None:

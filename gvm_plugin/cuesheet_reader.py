@@ -26,7 +26,9 @@ def read(path: Path) -> CueSheet:
             f"{path}: can't read the cue sheet ({err.strerror}); check the name and its rights"
         ) from err
     except UnicodeDecodeError as err:
-        raise CueSheetError(f"{path}: not UTF-8 text; save the cue sheet as UTF-8") from err
+        raise CueSheetError(
+            f"{path}: is no UTF-8 text; name the .cues.yaml that `gvm spot` wrote, or save it as UTF-8"
+        ) from err
     return from_yaml(text, str(path))
 
 
@@ -103,6 +105,7 @@ class _Reader:
             "duck": lambda v: _number(v, 0, 60),
             "original": lambda v: _choice(v, ORIGINALS),
             "crossfade": lambda v: _number(v, 0, 5),
+            "seed": lambda v: _integer(v, 0, MAX_SEED),
             "takes": lambda v: _integer(v, 1, MAX_TAKES),
             "soundfont": lambda v: None if v in (None, "none") else _text(v),
         }

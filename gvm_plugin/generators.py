@@ -33,6 +33,7 @@ class CueRequest:
     """One take of one cue, as asked of a generator. All times are seconds of the film.
 
     features: of the whole film. valence -1..1, energy 0..1, tempo (bpm), key: None lets the generator decide.
+    film_seed: the same for all cues of a film; what they share (orchestra, keys) comes from it. None: the cue's seed.
     lead_seconds, tail_seconds: how much to play before and after the span, for the joins with its neighbours.
     """
 
@@ -45,6 +46,7 @@ class CueRequest:
     tempo: float | None = None
     key: str | None = None
     seed: int = 0
+    film_seed: int | None = None
     take: int = 1
     hits: tuple[HitPoint, ...] = ()
     speech: tuple[Span, ...] = ()
@@ -155,6 +157,7 @@ def _music_request(request: CueRequest) -> MusicRequest:
         energy=0.5 if request.energy is None else request.energy,
         tempo=request.tempo,
         tonic=None if request.key is None else parse_key(request.key),
+        film_seed=request.seed if request.film_seed is None else request.film_seed,
         seed=request.seed if request.take == 1 else int(seeds[0]),
         hits=[(hit.seconds - start, hit.strength) for hit in request.hits],
         speech=[(span.start - start, span.end - start) for span in request.speech],

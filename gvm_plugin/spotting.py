@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from gvm_plugin.character import Character, Looks, characterise, choose_style, difference, mean_look
-from gvm_plugin.cuesheet import Cue, CueSheet, Settings, format_time, quantise
+from gvm_plugin.cuesheet import Cue, CueSheet, Settings, derive_seed, format_time, quantise
 from gvm_plugin.options import AUTO, ScoreOptions
 from gvm_plugin.timeline import HitPoint, Shot, Span
 
@@ -137,7 +136,8 @@ def hit_points(shots: Sequence[Shot], span: Span) -> tuple[HitPoint, ...]:
             graded.append((cut.cut_strength * math.sqrt(solitude), at))
     kept: list[HitPoint] = []
     for strength, at in sorted(graded, key=lambda item: (-item[0], item[1])):
-        if not span.start + HIT_SPACING <= at <= span.end - HIT_SPACING / 2:
+        opening = abs(at - span.start) < 1e-3  # the cue begins on a cut: its first downbeat marks it
+        if not opening and not span.start + HIT_SPACING <= at <= span.end - HIT_SPACING / 2:
             continue
         if any(abs(hit.seconds - at) < HIT_SPACING for hit in kept):
             continue
@@ -152,11 +152,6 @@ def _solitude(at: float, cuts: Sequence[float]) -> float:
     place = bisect_left(cuts, at)
     others = [*cuts[max(0, place - 1) : place], *cuts[place + (at in cuts[place : place + 1]) :][:1]]
     return min(1.0, min((abs(other - at) for other in others), default=LONELY) / LONELY)
-
-
-def derive_seed(base: int, sha256: str, index: int) -> int:
-    """31-bit seed of a cue: other films, other cues and other base seeds give other music."""
-    return int.from_bytes(hashlib.sha256(f"{base} {sha256} {index}".encode()).digest()[:4]) >> 1
 
 
 def cue_name(index: int) -> str:
@@ -203,12 +198,13 @@ def _settings(options: ScoreOptions) -> Settings:
         duck=options.duck,
         original=options.original,
         crossfade=options.crossfade,
+        seed=options.seed,
         takes=options.takes,
         music_only=options.music_only,
         separate_track=options.separate_track,
         stems=options.stems,
         midi=options.midi,
-        soundfont=None if options.soundfont is None else str(options.soundfont),
+        soundfont=None if options.soundfont is None else str(options.soundfont.absolute()),
     )
 
 

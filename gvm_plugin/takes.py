@@ -12,7 +12,7 @@ from core.errors import MediaError, ModelError
 from core.vision.picture import PictureFeatures
 from gvm_plugin import __version__
 from gvm_plugin.cache import Cache, StoredTake, content_key, file_sha256
-from gvm_plugin.cuesheet import Cue, CueSheet
+from gvm_plugin.cuesheet import Cue, CueSheet, derive_seed
 from gvm_plugin.generators import CueRequest, MusicGenerator
 
 TakeId = tuple[str, int]  # (cue id, number of the take)
@@ -68,6 +68,7 @@ class TakeMaker:
             tempo=cue.tempo,
             key=cue.key,
             seed=cue.seed,
+            film_seed=self.film_seed,
             take=number,
             hits=cue.hits,
             speech=tuple(span for span in self.sheet.speech if span.overlap(cue.span) > 0),
@@ -87,11 +88,17 @@ class TakeMaker:
             self.sheet.sha256,
             [request.span.start, request.span.end, request.lead_seconds, request.tail_seconds],
             [request.style, request.valence, request.energy, request.tempo, request.key, request.seed, request.take],
+            request.film_seed,
             [[hit.seconds, hit.strength] for hit in request.hits],
             [[span.start, span.end] for span in request.speech],
             request.stems,
             self._soundfont_sha256,
         )
+
+    @cached_property
+    def film_seed(self) -> int:
+        """Seed of what all cues of the film share: its orchestra and the keys it moves round."""
+        return derive_seed(self.sheet.settings.seed, self.sheet.sha256, "film")
 
     @cached_property
     def _soundfont_sha256(self) -> str | None:

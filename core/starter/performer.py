@@ -15,7 +15,7 @@ from core.starter.conductor import Conductor, Draft
 from core.starter.drumming import play_drums, play_percussion
 from core.starter.grid import Grid
 from core.starter.notes import Performance
-from core.starter.palettes import INSTRUMENTS, choose_palette
+from core.starter.palettes import INSTRUMENTS, Palette, choose_palette
 from core.starter.players import VOICES, play_bass, play_chords, play_counter, play_lead, play_pad
 from core.starter.voicing import fold, lead_to, open_low
 
@@ -25,14 +25,15 @@ LONGEST_GAP = 0.7  # s without a sounding note before the pad comes in
 
 
 def perform(
-    codes: npt.NDArray[np.integer], grid: Grid, style: str, tonic: int, seed: int, lead_seconds: float = 0.0
-) -> Performance:
+    codes: npt.NDArray[np.integer], grid: Grid, style: str, tonic: int, seed: int, lead_seconds: float = 0.0,
+    palette: Palette | None = None,
+) -> Performance:  # fmt: skip
     """The notes of score `codes` [K, S] on `grid`, in the key of pitch class `tonic` 0..11.
 
-    Same arguments, same notes. lead_seconds: how far before the cue's in a pickup may start. The orchestra is
-    `choose_palette(style, seed)`. Raises ValueError for an unknown style or codes that don't fit the grid.
+    Same arguments, same notes. lead_seconds: how far before the cue's in a pickup may start. palette: the orchestra,
+    by default `choose_palette(style, seed)`. Raises ValueError for an unknown style or codes that don't fit the grid.
     """
-    conductor = Conductor(codes, grid, choose_palette(style, seed), tonic, seed, lead_seconds)
+    conductor = Conductor(codes, grid, palette or choose_palette(style, seed), tonic, seed, lead_seconds)
     # 1. the score, part by part
     play_lead(conductor)
     play_counter(conductor)

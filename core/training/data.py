@@ -17,7 +17,6 @@ from torch import Tensor
 from core.errors import ModelError
 from core.windows import plan_windows
 
-
 _POOL = 12  # batches whose windows are sorted by length together
 
 

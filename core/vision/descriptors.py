@@ -50,7 +50,7 @@ def describe(frames: npt.NDArray[np.uint8], before: FrameArray | None = None) ->
         change[0] = change[1]  # nothing came before the first frame: it moves as the second does
     across, down = np.gradient(now, axis=2), np.gradient(now, axis=1)
 
-    out = np.zeros((count, PATCHES, CHANNELS), np.float32)
+    out: FloatArray = np.zeros((count, PATCHES, CHANNELS), np.float32)
     mean = _cells(now)
     colour = (lab[1:, ..., 1:] - 128.0) / 64.0
     slope = _cells(across * across + down * down)
@@ -145,4 +145,5 @@ def _cells(plane: npt.NDArray[Any]) -> FloatArray:
     """Means [n, 32] over the cells of plane [n, 36, 64], row by row."""
     count = len(plane)
     cells = plane.reshape(count, ROWS, HEIGHT // ROWS, COLUMNS, WIDTH // COLUMNS)
-    return np.asarray(cells.mean(axis=(2, 4), dtype=np.float32).reshape(count, -1), np.float32)
+    means: FloatArray = cells.mean(axis=(2, 4), dtype=np.float32)
+    return means.reshape(count, -1)

@@ -118,7 +118,7 @@ def test_cues_tile_the_film_and_the_sheet_can_be_written(
         if not before.silent and not after.silent:
             assert min(before.span.duration, after.span.duration) >= options.min_cue - 1e-5
     for cue in sheet.cues:
-        assert all(cue.span.start < hit.seconds < cue.span.end for hit in cue.hits)
+        assert all(cue.span.start <= hit.seconds < cue.span.end for hit in cue.hits)
         assert all(b.seconds - a.seconds >= HIT_SPACING - 1e-5 for a, b in pairwise(cue.hits))
         strong = [hit.seconds for hit in cue.hits if hit.strength >= STRONG]
         assert all(b - a >= STRONG_SPACING - 1e-5 for a, b in pairwise(strong))
