@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -149,7 +150,7 @@ def spot_command(video: Path, out: Path | None, quiet: bool, options: ScoreOptio
         sheet, path = spot(video, out, options, progress=bar.progress)
     if not quiet:
         _print_sheet(sheet)
-        click.echo(f"\nwritten to {path}; edit it, then: gvm render {path}")
+        click.echo(f"\nwritten to {path}; edit it, then: gvm render {shlex.quote(str(path))}")
     return 0
 
 
@@ -218,6 +219,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return int(cli.main(arguments, prog_name="gvm", standalone_mode=False) or 0)
     except click.exceptions.Exit as err:
         return err.exit_code
+    except click.exceptions.NoArgsIsHelpError as err:
+        click.echo(err.format_message(), err=True)
+        return 2
+    except click.UsageError as err:
+        help_of = err.ctx.command_path if err.ctx is not None else "gvm"
+        _say_error(f"{err.format_message().rstrip('.')}; `{help_of} --help` says what there is")
+        return 2
     except click.ClickException as err:
         _say_error(err.format_message())
         return 2
@@ -236,7 +244,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say_error(message: str) -> None:
-    click.echo(f"error: {' '.join(message.split())}", err=True)
+    click.echo(f"error: {_printable(' '.join(message.split()))}", err=True)
 
 
 def _print_score(score: Score, quiet: bool) -> None:
@@ -285,6 +293,12 @@ def _print_forecast(films: list[Film], out: Path, options: ScoreOptions) -> int:
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    rows = [[_printable(text) for text in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _printable(text: str) -> str:
+    """`text` on one line and fit for any terminal: what isn't printable is written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)

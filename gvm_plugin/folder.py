@@ -137,6 +137,8 @@ def check_writable(out: Path) -> None:
 
 def list_films(folder: Path, out: Path, recursive: bool) -> list[Film]:
     """The films of `folder` with the places of their results; sub-folders are mirrored in `out`."""
+    if folder.is_file():
+        raise MediaError(f"{folder}: is a file; `gvm score` is for one film")
     if out.exists() and folder.exists() and out.samefile(folder):
         raise DeliveryError(f"{out}: is the folder of the films itself; choose another with --out")
     films: list[Film] = []
@@ -168,14 +170,21 @@ def collect_videos(folder: Path, out: Path, recursive: bool) -> Iterator[tuple[P
             and not name.startswith(".")
             and name != DEFAULT_FOLDER
             and os.path.realpath(os.path.join(place, name)) != ours
+            and not os.path.isdir(os.path.join(place, name, FOLDER, "films"))  # results of another run
         )
         videos = [
             Path(place, name)
             for name in sorted(files)
-            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES
+            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES and _may_be_film(place, name)
         ]
         if videos:
             yield Path(place), videos
+
+
+def _may_be_film(folder: str, name: str) -> bool:
+    """A file, or a link to none, which is worth a complaint; no pipe or device, which would be read for ever."""
+    path = Path(folder, name)
+    return path.is_file() or not path.exists()
 
 
 # --- one film ----------------------------------------------------------------------------------------------------

@@ -77,11 +77,14 @@ def outputs_of(video: Path, out: Path | None) -> Outputs:
 
 
 def outputs_named(folder: Path, video: Path, name: str) -> Outputs:
-    """Where the results of `video` go when they are called `name` in `folder`; very long names are shortened."""
-    suffix = video.suffix
-    stem = name.removesuffix(suffix) if suffix else name
-    film = _fitting(stem) + suffix
-    return _checked(Outputs(folder / film, film if stem != name else _fitting(stem)))
+    """Where the results of `video` go when they are called `name` in `folder`; very long names are shortened.
+
+    A `name` that is all of the film's own name, suffix and all, is the name of the delivered film too.
+    """
+    short = _fitting(video.stem) + video.suffix
+    if name in (video.name, short):
+        return Outputs(folder / short, short)
+    return Outputs(folder / (_fitting(name) + video.suffix), _fitting(name))
 
 
 def outputs_of_sheet(sheet: Path, video: Path) -> Outputs:
@@ -95,8 +98,21 @@ def distinct_names(videos: Sequence[Path]) -> list[str]:
 
     So a.mp4 and a.mov give the films a.mp4 and a.mov, but a.mp4.music.wav and a.mov.music.wav.
     """
-    stems = Counter(video.stem.casefold() for video in videos)
-    return [video.name if stems[video.stem.casefold()] > 1 else video.stem for video in videos]
+    names = [video.stem for video in videos]
+    while True:  # all of a.mp4's name may in turn be the stem of a.mp4.mp4
+        times = Counter(name.casefold() for name in names)
+        longer = [video.name if times[name.casefold()] > 1 else name for video, name in zip(videos, names, strict=True)]
+        if longer == names:
+            return names
+        names = longer
+
+
+def check_name(outputs: Outputs) -> None:
+    """MediaError where the name of the film can't be written down: in cue sheet, records and page."""
+    try:
+        outputs.film.name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise MediaError(f"{outputs.film.name!r}: the name is not valid UTF-8; rename the film") from None
 
 
 def _fitting(name: str) -> str:
@@ -106,11 +122,3 @@ def _fitting(name: str) -> str:
         return name
     mark = hashlib.sha256(encoded).hexdigest()[:8]
     return f"{encoded[: _LONGEST_NAME - 9].decode(errors='ignore')}~{mark}"
-
-
-def _checked(outputs: Outputs) -> Outputs:
-    try:
-        outputs.film.name.encode("utf-8")
-    except UnicodeEncodeError:
-        raise MediaError(f"{outputs.film.name!r}: the name is not valid UTF-8; rename the film") from None
-    return outputs

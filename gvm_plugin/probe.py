@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from core.errors import MediaError
 from gvm_plugin.timeline import SAMPLE_RATE, to_samples
 
 if TYPE_CHECKING:
@@ -86,8 +87,10 @@ class MediaInfo:
 
 def probe(path: Path) -> MediaInfo:
     """What the header of `path` says. MediaError where it is no readable film with a picture."""
-    from core.frames import find_picture, first_picture, open_media, quarter_turns
+    from core.frames import find_picture, first_picture, open_media, quarter_turns, shown_name
 
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise MediaError(f"{shown_name(path)}: is no file but a pipe or device; name a file")
     with open_media(path) as container:
         video = find_picture(container, path)
         time_base = video.time_base or Fraction(1, 1000)

@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from zipfile import BadZipFile
 
-from core.errors import CueSheetError, DeliveryError, LicenceError
+from core.errors import CueSheetError, DeliveryError, LicenceError, MediaError
 from gvm_plugin import cuesheet, cuesheet_reader
 from gvm_plugin.cache import Cache
 from gvm_plugin.cuesheet import CueSheet
 from gvm_plugin.delivery import Finished, deliver, provenance, report_of
 from gvm_plugin.options import ScoreOptions
-from gvm_plugin.outputs import Outputs, outputs_of, outputs_of_sheet
+from gvm_plugin.outputs import Outputs, check_name, outputs_of, outputs_of_sheet
 from gvm_plugin.takes import TakeMaker, Takes, chosen_takes, margins
 from gvm_plugin.timeline import to_samples
 
@@ -93,7 +93,7 @@ def spot(
 ) -> tuple[CueSheet, Path]:
     """Write the cue sheet of `video` and nothing else; the sheet and where it lies."""
     options = options or ScoreOptions()
-    outputs = outputs_of(Path(video), None if out is None else Path(out))
+    outputs = _in_its_container(outputs_of(Path(video), None if out is None else Path(out)), Path(video))
     _check_free([outputs.sheet], Path(video), options.overwrite)
     job = _Job(Path(video), outputs, generator or open_generator(options), progress)
     _, sheet = _spot(job, options)
@@ -133,10 +133,23 @@ def render(
 
 
 def open_generator(options: ScoreOptions) -> MusicGenerator:
-    """The generator that the options name."""
+    """The generator that the options name. MediaError where their sound font is none."""
     from gvm_plugin.generators import load_generator
 
+    if options.soundfont is not None:
+        _check_soundfont(options.soundfont)
     return load_generator(options.model, options.device)
+
+
+def _check_soundfont(path: Path) -> None:
+    """MediaError where `path` is no SF2 or SF3 file, both of which are RIFF files of the form sfbk."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as err:
+        raise MediaError(f"{path}: the sound font can't be read ({err.strerror}); check the name") from err
+    if head[:4] != b"RIFF" or head[8:] != b"sfbk":
+        raise MediaError(f"{path}: is no sound font; name an .sf2 or .sf3 file")
 
 
 def check_licence(generator: MusicGenerator, monetised: bool) -> None:
@@ -183,10 +196,11 @@ class _Job:
 
 
 def _in_its_container(outputs: Outputs, video: Path) -> Outputs:
-    """The outputs with the suffix of the container that can hold this film."""
+    """The outputs with the suffix of the container that can hold this film. MediaError if it is none."""
     from gvm_plugin.mux import container_for
     from gvm_plugin.probe import probe
 
+    check_name(outputs)
     return outputs.in_container(container_for(probe(video)).suffix)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import MediaError
-from gvm_plugin.outputs import distinct_names, outputs_named, outputs_of, outputs_of_sheet
+from gvm_plugin.outputs import check_name, distinct_names, outputs_named, outputs_of, outputs_of_sheet
 
 
 def test_results_stand_beside_the_film_in_scored_unless_told_otherwise(tmp_path: Path) -> None:
@@ -25,6 +25,18 @@ def test_films_with_one_stem_get_distinct_results() -> None:
         assert len({getattr(output, part) for output in outputs}) == 4
     assert outputs[1].film.name == "a.mov" and outputs[1].music.name == "a.mov.music.wav"
     assert outputs[3].music.name == "b.music.wav"
+
+
+def test_a_name_that_is_the_stem_of_another_gives_way() -> None:
+    videos = [Path("a.mov"), Path("a.mp4"), Path("a.mp4.mp4"), Path("a.mp4.mp4.mp4"), Path("a.music.wav.mp4")]
+    outputs = [outputs_named(Path("o"), v, name) for v, name in zip(videos, distinct_names(videos), strict=True)]
+    assert [output.film.name for output in outputs] == [video.name for video in videos]
+    for part in ("music", "sheet", "stems"):
+        assert len({getattr(output, part) for output in outputs}) == 5
+
+
+def test_a_name_with_its_suffix_twice_stays() -> None:
+    assert outputs_of(Path("a.mp4.mp4"), Path("o")).film == Path("o/a.mp4.mp4")
 
 
 def test_another_container_takes_nobodys_place() -> None:
@@ -50,4 +62,4 @@ def test_very_long_names_are_shortened_and_stay_distinct() -> None:
 
 def test_names_that_are_no_text_are_refused() -> None:
     with pytest.raises(MediaError, match="rename"):
-        outputs_of(Path("caf\udce9.mp4"), None)
+        check_name(outputs_of(Path("caf\udce9.mp4"), None))
