@@ -16,7 +16,6 @@ import soundfile
 from core.frames import decode_frames
 from core.pipeline import MusicRequest, StarterModel
 from core.shapes import MUSIC_RATE
-from core.vision.descriptors import FEATURE_SECONDS
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -35,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for seconds, frame in decode_frames(args.film, encoder.width, encoder.height, encoder.fps, (0, args.seconds)):
         encoder.push(seconds, frame)
     features = encoder.finish()  # float16 [F, 33, 16]
-    duration = min(args.seconds, float(features.times[-1]) + FEATURE_SECONDS / 2)  # the film may be shorter
+    duration = min(args.seconds, seconds + float(1 / encoder.fps))  # the film may be shorter than asked for
 
     # 2. Ask. One cue; times count from its beginning.
     request = MusicRequest(
