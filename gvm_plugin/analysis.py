@@ -23,6 +23,7 @@ import numpy.typing as npt
 from core.vision.picture import FrameEncoder, PictureFeatures
 from gvm_plugin.probe import AudioTrack, MediaInfo, probe, read_audio_blocks
 from gvm_plugin.timeline import SAMPLE_RATE, Shot, Span
+from gvm_plugin.wav import removed_on_error
 
 log = logging.getLogger(__name__)
 
@@ -81,11 +82,12 @@ class Analysis:
             "warnings": self.warnings,
         }
         npz, text = _pair(base)
-        with _partial(npz).open("wb") as file:
-            np.savez(file, **arrays)
-        os.replace(_partial(npz), npz)
-        _partial(text).write_text(json.dumps(fields, ensure_ascii=False), encoding="utf-8")
-        os.replace(_partial(text), text)
+        with removed_on_error(_partial(npz), _partial(text)):
+            with _partial(npz).open("wb") as file:
+                np.savez(file, **arrays)
+            os.replace(_partial(npz), npz)
+            _partial(text).write_text(json.dumps(fields), encoding="utf-8")
+            os.replace(_partial(text), text)
 
     @classmethod
     def from_file(cls, base: Path) -> Analysis:
@@ -239,7 +241,7 @@ def _pair(base: Path) -> tuple[Path, Path]:
 
 
 def _partial(path: Path) -> Path:
-    return path.with_name(path.name + ".partial")
+    return path.with_name(f"{path.name}.{os.getpid()}.partial")
 
 
 def _info_to_json(info: MediaInfo) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -62,6 +62,8 @@ def write_json(path: Path, value: Any) -> None:
         os.replace(partial, path)
     except OSError as err:
         raise DeliveryError(f"{path}: can't be written ({err.strerror}); check rights and free space") from err
+    finally:
+        _discard(partial)
 
 
 def read_json(path: Path) -> Any:
@@ -185,6 +187,7 @@ class Cache:
         """Context with an empty folder for what is being made; it is gone afterwards, whatever happens."""
         work = self._make("work")
         _remove_dead(work)
+        _remove_partial(self.folder)
         folder = work / f"{os.getpid()}-{content_key(name)[:8]}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -227,6 +230,23 @@ def _remove_dead(work: Path) -> None:
         pid = folder.name.partition("-")[0]
         if pid.isdigit() and int(pid) != os.getpid() and not _alive(int(pid), folder):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_partial(folder: Path) -> None:
+    """Remove what processes that no longer live left half written below `folder`: NAME.PID.partial."""
+    for path in (*folder.glob("*.partial"), *folder.glob("*/*.partial")):
+        pid = path.name.split(".")[-2]
+        if pid.isdigit() and int(pid) != os.getpid() and not _alive(int(pid), path):
+            _discard(path)
+
+
+def _discard(path: Path) -> None:
+    """Remove a file or folder, if that can be."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _alive(pid: int, folder: Path) -> bool:

@@ -262,7 +262,8 @@ def _cue_map(cue: Cue, flow: Callable[[Iterable[Any]], Any]) -> dict[str, Any]:
 
 
 def _replace_text(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name[:200]}.{os.getpid()}.partial")
+    # Short whatever the sheet is called, and the same again after a kill: the next run overwrites what was left.
+    partial = path.with_name(f".gvm-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.partial")
     try:
         partial.write_text(text, encoding="utf-8")
         os.replace(partial, path)

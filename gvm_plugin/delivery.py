@@ -44,15 +44,16 @@ def deliver(finished: Finished, outputs: Outputs) -> tuple[OutputFile, ...]:
     from gvm_plugin.report import OutputFile
 
     sheet, takes = finished.sheet, finished.takes
+    scratch = finished.mixed.music.with_name("scratch")
     files = [OutputFile("music", _move(finished.mixed.music, outputs.music))]
-    stems = _fill(outputs.stems, {f"{name}.wav": path for name, path in finished.mixed.stems.items()})
+    stems = _fill(outputs.stems, {f"{name}.wav": path for name, path in finished.mixed.stems.items()}, scratch)
     files += [OutputFile("stem", name, Path(name).stem) for name in stems]
     notes = {f"{file_name(cue.id)}.mid": take.midi for cue, take in chosen_takes(sheet, takes) if sheet.settings.midi}
-    written = _fill(outputs.midi, {name: data for name, data in notes.items() if data is not None})
+    written = _fill(outputs.midi, {name: data for name, data in notes.items() if data is not None}, scratch)
     files += [OutputFile("midi", name, Path(name).stem) for name in written]
     several = sheet.settings.takes > 1
     alternatives = {f"{file_name(cue)}.take{n}.wav": take.music for (cue, n), take in takes.items() if several}
-    written = _fill(outputs.takes, alternatives, copy=True)
+    written = _fill(outputs.takes, alternatives, scratch, copy=True)
     files += [OutputFile("other", name, Path(name).stem) for name in written]
     if finished.edited is None or finished.edited.absolute() != outputs.sheet.absolute():
         cuesheet.write(sheet, outputs.sheet)
@@ -144,8 +145,11 @@ def _move(source: Path, target: Path) -> str:
     return target.name
 
 
-def _fill(folder: Path, files: Mapping[str, Path | bytes], copy: bool = False) -> list[str]:
-    """Put `files` into `folder`, in the place of what we had there before; FOLDER/NAME of each."""
+def _fill(folder: Path, files: Mapping[str, Path | bytes], scratch: Path, copy: bool = False) -> list[str]:
+    """Put `files` into `folder`, in the place of what we had there before; FOLDER/NAME of each.
+
+    scratch: a file that what has to be written is written to first, so that nothing half lies under its name.
+    """
     try:
         if folder.is_dir():
             for old in folder.iterdir():
@@ -157,11 +161,10 @@ def _fill(folder: Path, files: Mapping[str, Path | bytes], copy: bool = False) -
             folder.mkdir(parents=True, exist_ok=True)
         for name, source in files.items():
             if isinstance(source, bytes):
-                (folder / name).write_bytes(source)
+                scratch.write_bytes(source)
             elif copy:
-                shutil.copyfile(source, folder / name)
-            else:
-                os.replace(source, folder / name)
+                shutil.copyfile(source, scratch)
+            os.replace(scratch if copy or isinstance(source, bytes) else source, folder / name)
     except OSError as err:
         raise DeliveryError(f"{folder}: can't be written ({err.strerror}); check rights and free space") from err
     return [f"{folder.name}/{name}" for name in files]

@@ -109,10 +109,12 @@ def distinct_names(videos: Sequence[Path]) -> list[str]:
 
 def check_name(outputs: Outputs) -> None:
     """MediaError where the name of the film can't be written down: in cue sheet, records and page."""
+    from core.frames import shown_name
+
     try:
         outputs.film.name.encode("utf-8")
     except UnicodeEncodeError:
-        raise MediaError(f"{outputs.film.name!r}: the name is not valid UTF-8; rename the film") from None
+        raise MediaError(f"{shown_name(outputs.film)}: the name is not valid UTF-8; rename the film") from None
 
 
 def _fitting(name: str) -> str:

@@ -19,6 +19,7 @@ from core.errors import GVMError
 from gvm_plugin.cache import FOLDER, read_json
 from gvm_plugin.folder import Film, describe, reason_to_skip
 from gvm_plugin.options import ScoreOptions
+from gvm_plugin.score import bytes_needed
 
 if TYPE_CHECKING:
     from gvm_plugin.generators import MusicGenerator
@@ -27,8 +28,6 @@ USUAL_CUE: Final = 60.0  # seconds
 ANALYSIS_SECONDS: Final = 0.06  # per second and megapixel of film, on the machine where the yardstick takes YARDSTICK
 MUSIC_SECONDS: Final = 0.10  # per second of film and take: generation, mix and measuring, there
 YARDSTICK: Final = 0.030  # seconds
-_MUSIC_BYTES: Final = 48_000 * 2 * 3  # per second, of 24-bit music
-_FLOAT_BYTES: Final = 48_000 * 2 * 4
 
 
 @dataclass(frozen=True)
@@ -73,14 +72,12 @@ def _forecast(film: Film, out: Path, options: ScoreOptions, generator: MusicGene
         megapixels = info.width * info.height / 1e6
         work = seconds * (ANALYSIS_SECONDS * megapixels + MUSIC_SECONDS * options.takes) * _slowness()
     counted = _count_cues(film, out)
-    kept = _FLOAT_BYTES * options.takes * (1 + 5 * options.stems)
-    delivered = _MUSIC_BYTES * (1 + 5 * options.stems) + (_FLOAT_BYTES * options.takes if options.takes > 1 else 0)
     return Forecast(
         film,
         cues=counted or max(1, round(seconds / USUAL_CUE)),
         exact=counted is not None,
         minutes=work / 60,
-        disk_bytes=round(seconds * (kept + delivered)) + (0 if options.music_only else size),
+        disk_bytes=bytes_needed(seconds, size, options.takes, options.stems),
     )
 
 

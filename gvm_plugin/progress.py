@@ -83,16 +83,15 @@ class FolderBars:
         """Count a film; say what went wrong with it."""
         import click
 
+        from core.frames import shown_name
+
         report = result.report
         if self._bar is not None:
             self._bar.update()
         if report.status == "failed":
-            remedy = f"; {report.remedy}" if report.remedy else ""
-            line = (
-                f"error: {report.name!r}: {report.error}{remedy}"
-                if report.name not in report.error
-                else (f"error: {report.error}{remedy}")
-            )
+            name = "/".join(shown_name(Path(part)) for part in report.name.split("/"))
+            problem = report.error.removeprefix(f"{name.rpartition('/')[2]}: ")
+            line = f"error: {name}: {problem}" + (f"; {report.remedy}" if report.remedy else "")
             click.echo(line, err=True)
         elif report.status == "skipped" and not self._quiet:
             click.echo(f"{report.name}: skipped: {report.error}", err=True)

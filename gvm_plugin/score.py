@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,11 +39,14 @@ if TYPE_CHECKING:
     from gvm_plugin.generators import MusicGenerator
     from gvm_plugin.measure import Measures
     from gvm_plugin.mix import MixReport
+    from gvm_plugin.models import ModelInfo
     from gvm_plugin.report import VideoReport
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[str, float], None]  # (stage, share done 0..1); what it raises ends the job, leaving nothing half
+
+_SECOND_OF_SOUND: Final = 48_000 * 2 * 4  # bytes
 
 STAGES: Final = ("analyse", "generate", "assemble", "mix", "measure", "deliver")
 
@@ -152,7 +156,7 @@ def _check_soundfont(path: Path) -> None:
         raise MediaError(f"{path}: is no sound font; name an .sf2 or .sf3 file")
 
 
-def check_licence(generator: MusicGenerator, monetised: bool) -> None:
+def check_licence(generator: MusicGenerator | ModelInfo, monetised: bool) -> None:
     """Raise LicenceError where a film that earns money must not have this music; else say what there is to say."""
     if generator.commercial_use:
         return
@@ -240,6 +244,7 @@ def _analyse(job: _Job, sha256: str) -> Analysis:
 
 def _produce(job: _Job, analysis: Analysis, sheet: CueSheet, edited: Path | None = None) -> Score:
     """Make what the sheet says and deliver it. edited: the file of a person's sheet, which keeps its text."""
+    _check_room(job, sheet)
     maker = TakeMaker(job.cache, job.generator, analysis.features, sheet)
     with job.cache.work_folder(job.outputs.name) as work:
         # 1. Every cue, every take: from the cache, or made now and kept there.
@@ -268,6 +273,25 @@ def _produce(job: _Job, analysis: Analysis, sheet: CueSheet, edited: Path | None
     warnings = (*sheet.warnings, *mixed.warnings, *lost)
     report = report_of(job.video, analysis, finished, measures, job.generator, files, warnings, job.timings)
     return Score(job.outputs, made, report)
+
+
+def bytes_needed(seconds: float, film_bytes: int, takes: int = 1, stems: bool = False) -> int:
+    """Room that scoring a film takes while it is worked on: takes, sound on its way to the mix, results."""
+    return round(seconds * _SECOND_OF_SOUND * (1 + 4 * stems) * (takes + 4)) + film_bytes
+
+
+def _check_room(job: _Job, sheet: CueSheet) -> None:
+    """DeliveryError where the disk has too little room for the work, told before the long part of it."""
+    from core.frames import shown_name
+
+    settings = sheet.settings
+    needed = bytes_needed(sheet.duration, job.video.stat().st_size, settings.takes, settings.stems)
+    free = shutil.disk_usage(job.outputs.folder).free
+    if free < needed:
+        raise DeliveryError(
+            f"{job.outputs.folder}: has {free / 1e6:.0f} MB of room, {shown_name(job.video)} needs about "
+            f"{needed / 1e6:.0f} MB; make room, or choose another folder with --out"
+        )
 
 
 def _mux(
@@ -329,7 +353,8 @@ def _mix(sheet: CueSheet, analysis: Analysis, music: AssembledMusic, work: Path)
         MixSettings(
             lufs=settings.lufs,
             duck_db=settings.duck,
-            original="replace" if settings.original == "replace" else "keep",
+            # with no film to go under, the music has the loudness asked for by itself
+            original="replace" if settings.original == "replace" or settings.music_only else "keep",
             separate_track=settings.separate_track,
         ),
         work / "mix.wav",

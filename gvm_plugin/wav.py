@@ -5,6 +5,7 @@ Blocks are float32 [2, n] at 48 kHz. Knows nothing of cues, levels or films.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ Block = npt.NDArray[np.float32]  # [2, n]
 BLOCK_SAMPLES: Final = 10 * SAMPLE_RATE
 _WAV_LIMIT_BYTES: Final = 2**32 - 4096  # sizes in a WAV header have 32 bits; the rest is room for the header
 _DITHER_SEED: Final = 24
+_FULL_BYTES: Final = 2**20  # with so little left, a write that failed failed for lack of room
 _INT24_MAX: Final = 2**23 - 1
 
 
@@ -142,7 +144,17 @@ def _delivery_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (soundfile.LibsndfileError, OSError) as err:
-        raise DeliveryError(
-            f"{shown_name(path)}: can't be written to {path.parent} ({str(err).strip()}); "
-            "check that the folder is writable and the disk not full"
-        ) from err
+        place = next((above.parent for above in path.parents if above.name == ".gvm"), path.parent)
+        if _is_full(path.parent):
+            reason, remedy = "the disk is full", "make room, or choose another folder with --out"
+        else:
+            reason, remedy = str(err).strip(" ."), "check that the folder is writable, or choose another with --out"
+        raise DeliveryError(f"{shown_name(path)}: can't be written to {place} ({reason}); {remedy}") from err
+
+
+def _is_full(folder: Path) -> bool:
+    """Is there next to no room left in `folder`? libsndfile doesn't tell."""
+    try:
+        return shutil.disk_usage(folder).free < _FULL_BYTES
+    except OSError:
+        return False
