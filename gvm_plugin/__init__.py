@@ -17,6 +17,7 @@ The modules, each importing only from those above it (tests/test_architecture.py
     measure, report, report_view    figures of a finished score; the page of a folder
     delivery         finished work into its place
     score            SPINE: analyse, spot, generate, assemble, mix, deliver
+    workers          processes for several films at once
     folder           many films: status, errors, resume
     doctor           what this machine lacks, and the remedy
     cli              parse, call, exit code

@@ -89,12 +89,12 @@ def cli() -> None:
 @click.argument("folder", type=_PATH)
 @click.option("--out", "-o", type=_PATH, help="Where the results go.  [default: FOLDER/scored]")
 @click.option("--recursive", "-r", is_flag=True, help="Also the folders below.")
-@click.option("--jobs", "-j", type=click.IntRange(1), default=1, show_default=True, help="Films worked on at once.")
+@click.option("--jobs", "-j", type=click.IntRange(1), help="Films worked on at once.  [default: what the machine can]")
 @_DRY_RUN
 @_QUIET
 @_score_options
 def score_folder_command(
-    folder: Path, out: Path | None, recursive: bool, jobs: int, dry_run: bool, quiet: bool, options: ScoreOptions
+    folder: Path, out: Path | None, recursive: bool, jobs: int | None, dry_run: bool, quiet: bool, options: ScoreOptions
 ) -> int:
     """Score every video in FOLDER; one result each, and a report.html to look at."""
     from gvm_plugin.folder import list_films, out_folder, score_folder
@@ -277,11 +277,12 @@ def _print_forecast(films: list[Film], out: Path, options: ScoreOptions) -> int:
     rows = [("film", "cues", "minutes", "disk", "")]
     outlook = forecast(films, out, options, generator)
     for item in outlook:
+        name = _shortened(item.film.name)
         if item.skip:
-            rows.append((item.film.name, "-", "-", "-", f"skipped: {item.skip}"))
+            rows.append((name, "-", "-", "-", f"skipped: {item.skip}"))
         else:
             cues = str(item.cues) if item.exact else f"about {item.cues}"
-            rows.append((item.film.name, cues, f"{item.minutes:.1f}", f"{item.disk_bytes / 1e6:.0f} MB", ""))
+            rows.append((name, cues, f"{item.minutes:.1f}", f"{item.disk_bytes / 1e6:.0f} MB", ""))
     _print_table(rows)
     needed, free = sum(item.disk_bytes for item in outlook), free_bytes(out)
     minutes = sum(item.minutes for item in outlook)
@@ -297,6 +298,11 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _shortened(name: str) -> str:
+    """`name`, or its beginning and end where it would make a table too wide."""
+    return name if len(name) <= 60 else f"{name[:40]}…{name[-19:]}"
 
 
 def _printable(text: str) -> str:

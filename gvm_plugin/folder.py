@@ -11,25 +11,22 @@ in the names of their results: a.mp4.music.wav beside a.mov.music.wav.
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
-import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from core.errors import DeliveryError, GVMError, MediaError
+from core.errors import DeliveryError, GVMError, MediaError, ModelError
 from gvm_plugin import __version__, cuesheet_reader
 from gvm_plugin.cache import FOLDER, Cache, content_key, read_json, write_json
+from gvm_plugin.models import ModelInfo, find_model
 from gvm_plugin.options import ScoreOptions
 from gvm_plugin.outputs import DEFAULT_FOLDER, Outputs, distinct_names, outputs_named
-from gvm_plugin.score import check_licence, open_generator, score_into
+from gvm_plugin.score import Progress, check_licence, open_generator, score_into
+from gvm_plugin.workers import in_processes, usual_count
 
 if TYPE_CHECKING:
     from gvm_plugin.generators import MusicGenerator
@@ -89,27 +86,27 @@ def score_folder(
     options: ScoreOptions | None = None,
     *,
     recursive: bool = False,
-    jobs: int = 1,
+    jobs: int | None = 1,
     generator: MusicGenerator | None = None,
     progress: FilmProgress | None = None,
     done: Callable[[FilmResult], None] | None = None,
 ) -> FolderScore:
     """Score every film in `folder` into `out` (FOLDER/scored unless given); one film's error doesn't stop the rest.
 
-    jobs: films worked on at once, each in its own process (`generator` then has to be None). done: called with each
-    result as it comes.
+    jobs: films worked on at once, each in its own process (`generator` then has to be None); None: as many as cores
+    and memory allow. With processes, call this under `if __name__ == "__main__":`, for they import your module anew.
+    done: called with each result as it comes.
     """
     options = options or ScoreOptions()
-    if jobs < 1:
+    if jobs is not None and jobs < 1:
         raise ValueError(f"jobs is {jobs}; it must be 1 or more")
-    if jobs > 1 and generator is not None:
-        raise ValueError("jobs is over 1: each process loads the model itself, by its name in options")
+    if jobs != 1 and generator is not None:
+        raise ValueError("jobs is not 1: each process loads the model itself, by its name in options")
     place = out_folder(folder, out)
     films = list_films(Path(folder), place, recursive)
     check_writable(place)
-    work = partial(_score_film, out=place, options=options)
     results: dict[Film, FilmResult] = {}
-    for result in _each(films, work, options, jobs, generator, progress):
+    for result in _each(films, place, options, jobs, generator, progress):
         results[result.film] = result
         if done is not None:
             done(result)
@@ -232,17 +229,25 @@ def reason_to_skip(film: Film, out: Path, options: ScoreOptions, weights_sha256:
     return (UNCHANGED, report) if whole else None
 
 
+def _skipped(film: Film, out: Path, options: ScoreOptions, weights_sha256: str) -> FilmResult | None:
+    """The result of a film for which nothing has to be done; None where there is work."""
+    try:
+        skip = reason_to_skip(film, out, options, weights_sha256)
+    except GVMError:  # the work will say what is wrong
+        return None
+    if skip is None:
+        return None
+    why, last = skip
+    return FilmResult(film, last if why == UNCHANGED else replace(last, status="skipped", error=why))
+
+
 def _score_film(
-    film: Film, generator: MusicGenerator, progress: FilmProgress | None, *, out: Path, options: ScoreOptions
+    film: Film, generator: MusicGenerator, progress: Progress | None, *, out: Path, options: ScoreOptions
 ) -> FilmResult:
     """What becomes of one film; all that goes wrong is in the result and in the film's record."""
     from gvm_plugin.report import VideoReport
 
     try:
-        skip = reason_to_skip(film, out, options, generator.weights_sha256)
-        if skip is not None:
-            why, last = skip
-            return FilmResult(film, last if why == UNCHANGED else replace(last, status="skipped", error=why))
         return FilmResult(film, _score_anew(film, generator, progress, out, options))
     except Exception as err:  # noqa: BLE001  the one place where nothing may stop the others
         error, remedy = describe(err)
@@ -254,7 +259,7 @@ def _score_film(
 
 
 def _score_anew(
-    film: Film, generator: MusicGenerator, progress: FilmProgress | None, out: Path, options: ScoreOptions
+    film: Film, generator: MusicGenerator, progress: Progress | None, out: Path, options: ScoreOptions
 ) -> VideoReport:
     """Score the film and keep its record."""
     before = read_json(record_path(out, film))
@@ -265,7 +270,7 @@ def _score_anew(
         film.outputs,
         replace(options, overwrite=options.overwrite or ours),
         generator,
-        partial(progress, film.video) if progress is not None else None,
+        progress,
     )
     below = film.outputs.folder.relative_to(out)
     files = {file.path: (film.outputs.folder / file.path).stat().st_size for file in score.report.outputs}
@@ -310,7 +315,7 @@ def _keep_record(film: Film, out: Path, record: dict[str, Any]) -> None:
     try:
         write_json(record_path(out, film), {"film": film.name, **record})
     except DeliveryError as err:
-        log.warning("%s", err)
+        log.info("%s", err)
 
 
 def _write_page(reports: Sequence[VideoReport], page: Path, folder: Path) -> None:
@@ -325,86 +330,52 @@ def _write_page(reports: Sequence[VideoReport], page: Path, folder: Path) -> Non
 
 def _each(
     films: Sequence[Film],
-    work: Callable[..., FilmResult],
+    out: Path,
     options: ScoreOptions,
-    jobs: int,
+    jobs: int | None,
     generator: MusicGenerator | None,
     progress: FilmProgress | None,
 ) -> Iterator[FilmResult]:
-    """Yield the result of each film as it comes."""
-    generator = generator or open_generator(options)  # with several processes: to fail here if there is none
-    check_licence(generator, options.monetised)
-    if jobs == 1 or len(films) == 1:
-        for film in films:
-            yield work(film, generator, progress)
-        return
-    left = list(films)
-    try:
-        with _processes(min(jobs, len(films)), options) as pool:
-            for future in as_completed([pool.submit(_in_process, work, film) for film in films]):
-                result = future.result()
-                left.remove(result.film)
-                yield result
-    except BrokenProcessPool:
-        log.warning("a process died, perhaps for lack of memory; what is left is done one by one")
+    """Yield the result of each film as it comes; where nothing has to be done, no model is loaded either."""
+    model = generator or find_model(options.model)
+    if isinstance(model, ModelInfo) and model.problem:
+        raise ModelError(f"model {model.name}: {model.problem}")
+    check_licence(model, options.monetised)
+    weights_sha256 = model.sha256 if isinstance(model, ModelInfo) else model.weights_sha256
+    left = []
+    for film in films:
+        skipped = _skipped(film, out, options, weights_sha256)
+        if skipped is None:
+            left.append(film)
+        else:
+            yield skipped
+    count = usual_count(len(left)) if jobs is None else min(jobs, len(left))
+    if count > 1:
+        work = partial(_score_film, out=out, options=options)
+        left.sort(key=_file_size, reverse=True)  # the longest first, so that no core waits long for the last one
+        tell = None if progress is None else partial(_tell, progress)
+        for film, result in in_processes(left, work, options, count, tell):
+            yield result or _died(film)
+    elif left:
+        generator = generator or open_generator(options)
         for film in left:
-            yield _alone(work, film, options)
+            each = partial(progress, film.video) if progress is not None else None
+            yield _score_film(film, generator, each, out=out, options=options)
 
 
-def _alone(work: Callable[..., FilmResult], film: Film, options: ScoreOptions) -> FilmResult:
-    """The result of one film in a process of its own, which may die without harm."""
+def _tell(progress: FilmProgress, film: Film, stage: str, share: float) -> None:
+    progress(film.video, stage, share)
+
+
+def _died(film: Film) -> FilmResult:
     from gvm_plugin.report import VideoReport
 
+    error, remedy = "the process that worked on it died", "see whether there is enough memory, then run again"
+    return FilmResult(film, VideoReport(name=film.name, status="failed", error=error, remedy=remedy))
+
+
+def _file_size(film: Film) -> int:
     try:
-        with _processes(1, options) as pool:
-            return pool.submit(_in_process, work, film).result()
-    except BrokenProcessPool:
-        error, remedy = "the process that worked on it died", "see whether there is enough memory, then run again"
-        return FilmResult(film, VideoReport(name=film.name, status="failed", error=error, remedy=remedy))
-
-
-@contextmanager
-def _processes(count: int, options: ScoreOptions) -> Iterator[ProcessPoolExecutor]:
-    """Context with `count` processes that have the model loaded; on Ctrl-C they drop their work and tidy up."""
-    threads = max(1, (os.cpu_count() or 1) // count)
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start_process, initargs=(options, threads))
-    try:
-        yield pool
-    except BaseException:
-        workers = list((pool._processes or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        for worker in workers:
-            worker.terminate()
-        for worker in workers:
-            worker.join(timeout=10)
-        raise
-    pool.shutdown()
-
-
-class _Process:
-    """What a process of the pool keeps between films."""
-
-    generator: MusicGenerator | None = None
-    stopping = False
-
-
-def _start_process(options: ScoreOptions, threads: int) -> None:
-    """Prepare a process: its share of the cores, no Ctrl-C of its own, the model."""
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _stop)
-    _Process.generator = open_generator(options)
-    check_licence(_Process.generator, options.monetised)
-
-
-def _stop(*_: object) -> None:
-    _Process.stopping = True
-    raise SystemExit(130)
-
-
-def _in_process(work: Callable[..., FilmResult], film: Film) -> FilmResult:
-    if _Process.stopping:
-        raise SystemExit(130)
-    assert _Process.generator is not None, "the process was not prepared"
-    return work(film, _Process.generator, None)
+        return film.video.stat().st_size
+    except OSError:
+        return 0

@@ -43,6 +43,7 @@ PLUGIN_LAYERS = [
     "report",
     "delivery",
     "score",
+    "workers",
     "folder",
     "preflight",
     "doctor",
