@@ -22,11 +22,12 @@ def share_of_film(stage: str, share: float) -> float:
 
 
 class StageBar:
-    """One bar over the stages of one film."""
+    """One bar over the stages of one film. name: what stands before it; position: the line it stands on."""
 
-    def __init__(self, quiet: bool = False, position: int = 0) -> None:
+    def __init__(self, quiet: bool = False, position: int = 0, name: str = "") -> None:
         self._shown = not quiet and sys.stderr.isatty()
         self._position = position
+        self._prefix = f"{name}: " if name else ""
         self._bar: Any = None
 
     def __enter__(self) -> Self:
@@ -44,25 +45,26 @@ class StageBar:
             from tqdm import tqdm
 
             self._bar = tqdm(total=100, leave=False, position=self._position, bar_format="{l_bar}{bar}| {elapsed}")
-        self._bar.set_description_str(stage, refresh=False)
+        self._bar.set_description_str(self._prefix + stage, refresh=False)
         self._bar.n = round(100 * share_of_film(stage, share))
         self._bar.refresh()
 
 
 class FolderBars:
-    """A bar over the films, one over the stages of the film at hand, and a line for each that failed."""
+    """A bar over the films, one over the stages of each film at hand, and a line for each that failed."""
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
         self._shown = not quiet and sys.stderr.isatty()
-        self._stages = StageBar(quiet, position=1)
+        self._at_hand: dict[Path, tuple[int, StageBar]] = {}  # with the line each stands on
         self._bar: Any = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._stages.__exit__()
+        for _, bar in self._at_hand.values():
+            bar.__exit__()
         if self._bar is not None:
             self._bar.close()
 
@@ -75,23 +77,36 @@ class FolderBars:
 
     def progress(self, film: Path, stage: str, share: float) -> None:
         """Show that `share` of `stage` of `film` is done."""
-        if self._bar is not None:
-            self._bar.set_description_str(film.name[:40])
-        self._stages.progress(stage, share)
+        if not self._shown:
+            return
+        if film not in self._at_hand:
+            taken = {line for line, _ in self._at_hand.values()}
+            line = next(line for line in range(1, len(taken) + 2) if line not in taken)
+            self._at_hand[film] = line, StageBar(self._quiet, line, film.name[:40])
+        self._at_hand[film][1].progress(stage, share)
 
     def done(self, result: FilmResult) -> None:
         """Count a film; say what went wrong with it."""
-        import click
-
         from core.frames import shown_name
 
         report = result.report
+        if result.film.video in self._at_hand:
+            self._at_hand.pop(result.film.video)[1].__exit__()
         if self._bar is not None:
             self._bar.update()
         if report.status == "failed":
             name = "/".join(shown_name(Path(part)) for part in report.name.split("/"))
             problem = report.error.removeprefix(f"{name.rpartition('/')[2]}: ")
             line = f"error: {name}: {problem}" + (f"; {report.remedy}" if report.remedy else "")
-            click.echo(line, err=True)
+            self._say(line)
         elif report.status == "skipped" and not self._quiet:
-            click.echo(f"{report.name}: skipped: {report.error}", err=True)
+            self._say(f"{report.name}: skipped: {report.error}")
+
+    def _say(self, line: str) -> None:
+        """Write a line for the person, above the bars if there are any."""
+        import click
+
+        if self._bar is None:
+            click.echo(line, err=True)
+        else:
+            self._bar.write(line, file=sys.stderr)
