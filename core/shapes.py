@@ -25,4 +25,4 @@ def exact_div(whole: int, part: int) -> int:
 
 ENCODEC_CODE_RATE = exact_div(ENCODEC_RATE, ENCODEC_HOP)  # 50 code steps a second
 WINDOW_SECONDS = Fraction(30)  # picture that the model sees at once (paper, section "Implementation details")
-PROMPT_SECONDS = Fraction(10)  # music carried from the window before (shared design decision 1)
+PROMPT_SECONDS = Fraction(10)  # music carried from the window before (docs/log.md)

@@ -66,7 +66,7 @@ def _pitch(c: Conductor, event: Event, part: Part) -> int:
 
 
 def _arc(x: float) -> float:
-    """Loudness over a phrase at share `x`: 0.85 at its ends, 1.15 at two thirds (MUSIC notes, sections 2 and 3)."""
+    """Loudness over a phrase at share `x`: 0.85 at its ends, 1.15 at two thirds (rules of music)."""
     peak = 2 / 3
     rise = sin(pi / 2 * x / peak) if x < peak else cos(pi / 2 * (x - peak) / (1 - peak) * 0.9)
     return 0.85 + 0.3 * rise

@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from core.starter.grid import Grid, GridHit
 
-BEND = 0.04  # largest local change of tempo (MUSIC notes, section 2)
+BEND = 0.04  # largest local change of tempo (docs/how-it-works.md, rules of music)
 FIT_BEND = 0.03  # largest change of the last stretch, which brings the final bar line to its place
 CLOSEST_ANCHORS = 0.3  # s; hits closer than this to the one before can't be anchors of their own
 
-# How well a hit sits on each place of the bar; downbeats count double (MUSIC notes, section 2).
+# How well a hit sits on each place of the bar; downbeats count double (docs/how-it-works.md, rules of music).
 _ON_DOWNBEAT, _ON_BEAT, _ON_EIGHTH, _ON_SIXTEENTH, _OFF_GRID = 2.0, 1.0, 0.6, 0.3, -0.6
 
 

@@ -13,7 +13,7 @@ from core.starter.vocab import QUALITIES
 
 Voicing = tuple[int, ...]  # ascending MIDI numbers
 
-LOWEST_THIRD: Final = 40  # E2: below it only fifths and octaves are clear (MUSIC notes, section 3)
+LOWEST_THIRD: Final = 40  # E2: below it only fifths and octaves are clear (rules of music)
 CLOSE_FROM: Final = 48  # C3: below it voices keep at least a fourth apart
 
 

@@ -1,4 +1,4 @@
-"""Measures of a score, and a picture of it: what a composer would hear, in numbers (MUSIC notes, sections 3 and 5)."""
+"""Measures of a score, and a picture of it: what a composer would hear, in numbers."""
 
 from __future__ import annotations
 
