@@ -10,6 +10,7 @@ Every entry is made under another name and renamed when complete, so one can tru
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -61,9 +62,18 @@ def write_json(path: Path, value: Any) -> None:
         partial.write_text(json.dumps(value, indent=1, ensure_ascii=True), encoding="ascii")
         os.replace(partial, path)
     except OSError as err:
-        raise DeliveryError(f"{path}: can't be written ({err.strerror}); check rights and free space") from err
+        raise _cant_write(path, err) from err
     finally:
         _discard(partial)
+
+
+def _cant_write(path: Path, err: OSError) -> DeliveryError:
+    """The error to raise where `path`, in an output folder's FOLDER, can't be written; it names that folder."""
+    place = next((above.parent for above in (path, *path.parents) if above.name == FOLDER), path)
+    remedy = "make room" if err.errno in (errno.ENOSPC, errno.EDQUOT) else "check your rights there"
+    return DeliveryError(
+        f"{place}: can't be written to ({err.strerror}); {remedy}, or choose another folder with --out"
+    )
 
 
 def read_json(path: Path) -> Any:
@@ -133,7 +143,7 @@ class Cache:
         try:
             write(place)
         except OSError as err:
-            raise DeliveryError(f"{self.folder}: can't keep results ({err.strerror}); check free space") from err
+            raise _cant_write(self.folder, err) from err
 
     def find_take(self, key: str) -> StoredTake | None:
         """The take made under `key`; None where there is none, or only a damaged one (which is removed)."""
@@ -177,7 +187,7 @@ class Cache:
             shutil.rmtree(target, ignore_errors=True)
             os.replace(partial, target)
         except OSError as err:
-            raise DeliveryError(f"{self.folder}: can't keep a take ({err.strerror}); check free space") from err
+            raise _cant_write(self.folder, err) from err
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return StoredTake(target, info)
@@ -201,9 +211,7 @@ class Cache:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as err:
-            raise DeliveryError(
-                f"{folder.parent.parent}: can't write there ({err.strerror}); choose another folder with --out"
-            ) from err
+            raise _cant_write(folder, err) from err
         return folder
 
 

@@ -155,8 +155,11 @@ def list_films(folder: Path, out: Path, recursive: bool) -> list[Film]:
 def collect_videos(folder: Path, out: Path, recursive: bool) -> Iterator[tuple[Path, list[Path]]]:
     """Yield (folder, its films in order), without hidden ones and without what we made ourselves."""
 
-    def fail(err: OSError) -> None:
-        raise MediaError(f"{err.filename}: can't be read ({err.strerror}); check the name and its rights") from err
+    def fail(err: OSError) -> None:  # a folder below doesn't stop the others
+        problem = f"{err.filename}: can't be read ({err.strerror}); check the name and its rights"
+        if Path(err.filename) == folder:
+            raise MediaError(problem) from err
+        log.warning("%s", problem)
 
     ours = os.path.realpath(out)
     for place, folders, files in os.walk(folder, onerror=fail):
