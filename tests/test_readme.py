@@ -1,0 +1,182 @@
+"""README and docs/ say what is true: every command parses, every option is explained, every file is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import pytest
+
+from gvm_plugin import cuesheet, cuesheet_reader
+from gvm_plugin.cli import cli
+from gvm_plugin.options import STYLES, ScoreOptions
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = PAGES[0].read_text(encoding="utf-8")
+
+
+def section(title: str) -> str:
+    """The text under a heading of the README, up to the next heading."""
+    match = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#|\Z)", README, re.MULTILINE | re.DOTALL)
+    assert match, title
+    return match[1]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def rows(text: str) -> list[list[str]]:
+    """Cells of the body rows of all tables in `text`."""
+    lines = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("|---")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+# --- commands and options ----------------------------------------------------------------------------------------
+
+
+def commands() -> list[str]:
+    """Every line of a shell block that calls gvm, on any page."""
+    lines = [line for page in PAGES for block in blocks(page.read_text("utf-8"), "sh") for line in block.splitlines()]
+    return [line for line in lines if line.startswith("gvm ")]
+
+
+def test_there_are_commands() -> None:
+    assert len(commands()) >= 12
+    assert {line.split()[1] for line in commands()} == set(cli.commands)
+
+
+@pytest.mark.parametrize("line", commands())
+def test_a_command_parses(line: str) -> None:
+    _, name, *arguments = shlex.split(line, comments=True)
+    command = cli.commands[name]
+    values = command.make_context(name, arguments, resilient_parsing=False).params
+    values["duck"] = 0.0 if values.pop("no_duck", False) else values.get("duck")
+    given = {field.name: values[field.name] for field in fields(ScoreOptions) if values.get(field.name) is not None}
+    ScoreOptions(**given)  # the values are possible, too
+
+
+def test_every_option_is_explained() -> None:
+    text = section("Use it") + section("Options")
+    for command in cli.commands.values():
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                for name in parameter.opts:
+                    assert re.search(rf"`{name}`", text), f"{name} of {command.name} is missing in README, Use it"
+
+
+def test_the_table_of_options_is_that_of_the_dataclass() -> None:
+    table = {cells[0].strip("`"): cells[1:] for cells in rows(section("Options")) if cells[0].startswith("`--")}
+    named = {f"--{field.name.replace('_', '-')}": field.default for field in fields(ScoreOptions)}
+    assert set(table) == {*named, "--no-duck"}
+    for name, default in named.items():
+        said, meaning = table[name]
+        assert meaning
+        if isinstance(default, bool):
+            assert (said, default) == ("off", False), name
+        elif default is not None:
+            assert said == (default if isinstance(default, str) else f"{default:g}"), name
+
+
+def test_the_styles_are_those_that_exist() -> None:
+    from core.starter.styles import STYLES as PLANS
+
+    table = {cells[0].strip("`"): cells[1] for cells in rows(section("Styles")) if cells[0].startswith("`")}
+    assert tuple(table) == STYLES
+    for name, said in table.items():
+        low, high = PLANS[name].tempo
+        assert said == f"{low:g}–{high:g}", name
+
+
+# --- Python and cue sheet ----------------------------------------------------------------------------------------
+
+
+def test_the_python_runs_as_far_as_names_go() -> None:
+    import gvm_plugin
+
+    (code,) = blocks(section("Python"), "python")
+    tree = ast.parse(code)
+    used = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    assert used - {"print"} <= set(gvm_plugin.__all__)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert {alias.name for alias in node.names} <= set(gvm_plugin.__all__)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/cue-sheet.md"])
+def test_the_cue_sheets_shown_can_be_read(page: str) -> None:
+    shown = blocks((ROOT / page).read_text("utf-8"), "yaml")
+    assert shown
+    for text in shown:
+        whole = text if "gvm_cue_sheet" in text else f"gvm_cue_sheet: 1\nvideo: {{file: a.mp4, duration: 2:00}}\n{text}"
+        if "cues:" not in whole:
+            whole += "cues: []\n"
+        cuesheet_reader.from_yaml(whole, page)
+
+
+def test_every_field_of_the_sheet_is_described() -> None:
+    text = (ROOT / "docs" / "cue-sheet.md").read_text("utf-8")
+    names = {field.name for kind in (cuesheet.Cue, cuesheet.Settings) for field in fields(kind)} - {"span"}
+    missing = [name for name in sorted({*names, "in", "out", "shots", "speech"}) if f"`{name}`" not in text]
+    assert missing == []
+
+
+# --- links and files ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text("utf-8")
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    headings = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = target.partition("#")
+        if path.startswith("http"):
+            continue
+        if path:
+            assert (page.resolve().parent / path).exists(), target
+        else:
+            assert anchor in headings, target
+
+
+def test_scripts_that_are_named_exist() -> None:
+    for page in PAGES:
+        for path in re.findall(r"\b((?:scripts|examples|tests)/[\w/]+\.(?:py|sh))", page.read_text("utf-8")):
+            assert (ROOT / path).is_file(), f"{page.name} names {path}"
+
+
+def tree() -> dict[str, set[str]]:
+    """Folder -> names in it, as the tree at the end of the README lists them; folders end in a slash."""
+    (text,) = blocks(section("Files"), "")
+    listed: dict[str, set[str]] = {}
+    above: list[str] = []
+    for line in text.splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        names = re.findall(r"\S+", re.split(r"\s{3,}|(?<=/)\s{2,}", line.strip())[0])
+        names = [name for name in names if re.search(r"[./]|LICENSE|Makefile", name)] or names[:1]
+        above = [*above[:depth], names[0].rstrip("/")]
+        for name in names:
+            listed.setdefault("/".join(above[:depth]), set()).add(name)
+    return listed
+
+
+@pytest.mark.parametrize("folder", ["core", "core/starter", "gvm_plugin", "scripts", "examples"])
+def test_the_tree_of_files_is_the_real_one(folder: str) -> None:
+    real = {
+        path.name + "/" * path.is_dir()
+        for path in (ROOT / folder).iterdir()
+        if path.name not in ("__pycache__", "py.typed") and not path.name.endswith(".partial")
+    }
+    if folder == "core/starter":
+        real.discard("__init__.py")
+    assert real == tree()[folder]
+
+
+def test_what_the_tree_lists_at_the_top_exists() -> None:
+    for name in tree()[""]:
+        assert (ROOT / name).exists(), name
