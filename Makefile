@@ -1,5 +1,5 @@
 # The commands a person and CI run. PYTHON may name another interpreter (3.11 or newer).
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 # A folder of wheels or an index that pip is configured with is used as it is.
