@@ -71,3 +71,37 @@ def test_the_doctor_asks_for_nothing_that_isnt_declared() -> None:
 
     assert set(NEEDED) <= declared()
     assert set(NICE) <= OPTIONAL
+
+
+def test_no_module_of_ours_needs_itself_in_a_circle() -> None:
+    """Also not by imports inside functions; those for type checkers alone don't count."""
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for package in OURS
+        for path in (ROOT / package).rglob("*.py")
+    }
+    needs = {name: _modules(path, set(paths)) - {name} for name, path in paths.items()}
+    while free := [name for name, needed in needs.items() if not needed]:
+        needs = {name: needed - set(free) for name, needed in needs.items() if name not in free}
+    assert needs == {}
+
+
+def _modules(path: Path, ours: set[str]) -> set[str]:
+    """Our modules that a file imports. A name imported from a package that is a module counts as that module."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            named = {f"{node.module}.{alias.name}" for alias in node.names} & ours
+            found |= named or {node.module}
+    return found & ours
