@@ -31,7 +31,8 @@ log = logging.getLogger(__name__)
 
 ACTIVITY_FPS: Final = 8
 ACTIVITY_SIZE: Final = (64, 36)
-LOOK_FPS: Final = 4  # colours and thumbnail candidates
+LOOK_FPS: Final = 4  # colours
+CANDIDATE_SECONDS: Final = 0.5  # between thumbnail candidates
 THUMBNAIL_SIDE: Final = 192  # pixels of a thumbnail's longer side
 THUMBNAIL_LIMIT: Final = 240
 CANDIDATES: Final = 16  # pictures kept while it isn't known yet where the shot's middle is
@@ -172,7 +173,7 @@ class _Cuts:
     def take(self, seconds: Fraction, frame: VideoFrame) -> list[float]:
         """The cuts, in seconds, that this picture made known; they may lie a little before it."""
         image = self._shrink(frame)
-        change = float(np.mean(cv2.absdiff(image, self.image))) if self._times else 0.0
+        change = cv2.norm(image, self.image, cv2.NORM_L1) / image.size if self._times else 0.0
         self._times.append(float(seconds))
         self._changes.append(change)
         self.image = image
@@ -213,7 +214,7 @@ class _Looks:
         self._pixel_aspect = pixel_aspect
         self._thumbnail: Scaler | None = None
         self._due = 0.0
-        self._spacing = 1 / LOOK_FPS
+        self._spacing = CANDIDATE_SECONDS
         self._due_candidate = 0.0
         self._shot_start = 0.0
         self._times: list[float] = []
@@ -257,7 +258,7 @@ class _Looks:
             self._thumbnails.append((seconds, to_jpeg(image)))
         self._candidates = [item for item in self._candidates if item[0] >= end - 1e-6]
         self._shot_start = end
-        self._spacing = 1 / LOOK_FPS
+        self._spacing = CANDIDATE_SECONDS
         self._due_candidate = 0.0 if not self._candidates else self._candidates[-1][0] + self._spacing
 
 
