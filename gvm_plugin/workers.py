@@ -106,7 +106,7 @@ def _results(
     """Yield (number of the item, its result) as they come; pass on progress meanwhile."""
     items = dict(items)  # what is done may be taken out of the other
     futures: dict[Future[R], int] = {}
-    with _few_threads(pool.threads):  # the workers start with the first of these
+    with _few_threads(pool.threads), _no_ctrl_c():  # the workers start with the first of these
         for index, item in items.items():
             futures[pool.executor.submit(_in_process, work, index, item, progress is not None)] = index
     while futures:
@@ -150,6 +150,19 @@ def _few_threads(count: int) -> Iterator[None]:
     finally:
         for name in ours:
             del os.environ[name]
+
+
+@contextmanager
+def _no_ctrl_c() -> Iterator[None]:
+    """Context in which Ctrl-C has to wait: processes started in it never hear it, not even while they import."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 # --- in a worker -------------------------------------------------------------------------------------------------
