@@ -28,7 +28,9 @@ def section(title: str) -> str:
 
 
 def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    """The fenced blocks of `text` in a language, or in none ("")."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [body for name, body in fenced if name == language]
 
 
 def rows(text: str) -> list[list[str]]:
@@ -180,3 +182,42 @@ def test_the_tree_of_files_is_the_real_one(folder: str) -> None:
 def test_what_the_tree_lists_at_the_top_exists() -> None:
     for name in tree()[""]:
         assert (ROOT / name).exists(), name
+
+
+# --- what is quoted ----------------------------------------------------------------------------------------------
+
+
+def test_the_errors_of_the_cue_sheet_are_worded_like_that() -> None:
+    from core.errors import CueSheetError
+
+    head = "gvm_cue_sheet: 1\nvideo: {file: a.mp4, duration: 2:00}\ncues:\n"
+    wrong = [
+        "- {id: A, in: 0, out: 9, style: lowfi}\n",
+        "- {id: B, in: 0:17.1, out: 0:36.900}\n- {id: C, in: 0:36.400, out: 0:50}\n",
+        "-\tid: A\n\tin: 0\n",
+    ]
+    shown = blocks((ROOT / "docs" / "cue-sheet.md").read_text("utf-8"), "")[-1].splitlines()
+    assert len(shown) == len(wrong)
+    for line, text in zip(shown, wrong, strict=True):
+        with pytest.raises(CueSheetError) as caught:
+            cuesheet_reader.from_yaml(head + text, "film.cues.yaml")
+        said = re.sub(r"line \d+", "line N", f"error: {caught.value}")
+        assert said == re.sub(r"line \d+", "line N", line)
+
+
+def test_the_changelog_is_about_this_version() -> None:
+    import gvm_plugin
+
+    first = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert first and first[1] == gvm_plugin.__version__
+
+
+def test_the_size_of_the_model_is_right() -> None:
+    from gvm_plugin.models import find_model
+
+    said = re.search(r"([\d.]+) million parameters, ([\d.]+) MB", section("How it works"))
+    card = re.search(r"([\d.]+) million parameters, ([\d.]+) MB", (ROOT / "docs" / "model-card.md").read_text("utf-8"))
+    assert said and card
+    assert said.groups() == card.groups()
+    assert float(said[2]) == pytest.approx(find_model("starter").size_bytes / 1e6, rel=0.02)
+    assert float(said[1]) * 2 == pytest.approx(float(said[2]), rel=0.02)  # two bytes each
