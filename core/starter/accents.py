@@ -34,18 +34,18 @@ def play_hits(conductor: Conductor) -> None:
             if hit.seconds - previous >= ROOM_SECONDS and hit.strength >= STRONG:
                 _swell_into(c, hit, previous)
         else:
-            _light(c, hit.step, hit.seconds, 0.75 + 0.5 * hit.strength)
+            _light(c, hit.step, hit.seconds, 0.7 + 0.5 * hit.strength)
         previous = hit.seconds
     marked = {hit.step + near for hit in hits for near in (-2, -1, 0, 1, 2)}
     for step in range(c.final):
         if c.flag[step] in (v.FLAG_ACCENT, v.FLAG_HIT) and step not in marked:
-            _light(c, step, c.at[step], 0.7)
+            _light(c, step, c.at[step], 0.6)
 
 
 def _strong(c: Conductor, hit: GridHit) -> None:
-    """The whole orchestra, loud whatever the energy around it, scaled by the hit's strength."""
+    """The whole orchestra, as loud as the hit is strong and its surroundings bear."""
     idiom = c.palette.hit
-    force = 0.62 + 0.38 * hit.strength
+    force = (0.62 + 0.38 * hit.strength) * (0.7 + 0.3 * c.felt[hit.step] / (v.LEVELS - 1))
     for key, weight in idiom.drums:
         if not _plays_anyway(c, hit.step, key):
             strike(c, hit.seconds, key, weight * force, "hits")
@@ -70,7 +70,7 @@ def _light(c: Conductor, step: int, seconds: float, force: float) -> None:
     """One small bright sound and a high chord tone."""
     idiom = c.palette.hit
     at = min(max(step, 0), c.grid.steps - 1)
-    loud = force * (0.6 + 0.4 * c.level[at] / (v.LEVELS - 1))
+    loud = force * (0.5 + 0.5 * c.felt[at] / (v.LEVELS - 1))
     for key, weight in idiom.accent:
         strike(c, seconds, key, weight * loud, "hits")
     playing = INSTRUMENTS[idiom.accent_voice]

@@ -24,6 +24,9 @@ BUTTON_SECONDS: Final = 0.22  # length of a full stop
 NEW_BOW: Final = 4  # levels by which intensity has to change for a held note to be taken anew
 LUFT_SECONDS: Final = 0.06  # what ends at a hit stops this much earlier: the short breath that makes it stand out
 SOFTEST: Final = 0.25  # velocity of ENERGY level 0; level 15 is 1.0
+STRONG_RISE: Final = 0.6  # share of its rise over what surrounds it that a strong hit keeps: a summit, not a shock
+LIGHT_RISE: Final = 2.0  # levels by which a light accent may stand over what surrounds it
+SURROUNDINGS: Final = 6  # steps either side
 
 _METRE_16: Final = (1.1, 0.84, 0.93, 0.85, 1.0, 0.84, 0.93, 0.85, 1.05, 0.84, 0.93, 0.85, 1.0, 0.84, 0.93, 0.86)
 _METRE_12: Final = (1.1, 0.84, 0.94, 0.85, 0.96, 0.84, 1.05, 0.84, 0.94, 0.85, 0.96, 0.85)
@@ -66,7 +69,8 @@ class Conductor:
     """Time, loudness and harmony of every step of one cue.
 
     at: seconds of each step, swung, hits at their exact times; exact: steps that nobody may humanise.
-    level: ENERGY 0..15 per step; flag: FLAG_* per step; chords: all ChordSpans in order.
+    level: ENERGY 0..15 per step; felt: the same as it is played, accents kept in proportion to what surrounds them;
+    flag: FLAG_* per step; chords: all ChordSpans in order.
     hits: GridHit by the step that plays it, where that step lies within its neighbours.
     final: the step of the last downbeat; `end` of everything struck there is `ring_end`.
     """
@@ -82,6 +86,7 @@ class Conductor:
         self.final = min(grid.final_step, grid.steps - 1)
         self.level = [code % v.LEVELS for code in self.streams[v.ENERGY]]
         self.flag = [min(code // v.LEVELS, 3) for code in self.streams[v.ENERGY]]
+        self.felt = self._felt_levels()
         self.at = _swung(grid, palette)
         self.hits = self._place_hits()
         self.exact = {0, self.final, *self.hits}  # the cue's in is a cut more often than not
@@ -97,6 +102,19 @@ class Conductor:
         self._normals: list[float] = np.clip(rng.standard_normal(2048), -2.2, 2.2).tolist()
         self._uniforms: list[float] = rng.random(1024).tolist()
         self._drawn = 0
+
+    def _felt_levels(self) -> list[float]:
+        """ENERGY as it is played: hits rise from their surroundings by a share, light accents by a little."""
+        felt = [float(level) for level in self.level]
+        for step, flag in enumerate(self.flag):
+            if flag not in (v.FLAG_HIT, v.FLAG_ACCENT):
+                continue
+            near = range(max(0, step - SURROUNDINGS), min(len(felt), step + SURROUNDINGS + 1))
+            plain = [self.level[s] for s in near if self.flag[s] == v.FLAG_NONE] or [self.level[step]]
+            rise = max(0.0, self.level[step] - max(plain))
+            kept = STRONG_RISE * rise if flag == v.FLAG_HIT else min(rise, LIGHT_RISE)
+            felt[step] = self.level[step] - rise + kept
+        return felt
 
     def _place_hits(self) -> dict[int, GridHit]:
         """Hits by step; each moves its step to its exact time, unless that would overtake a neighbouring step."""
@@ -174,7 +192,7 @@ class Conductor:
             return self.ring_end if self.final - first <= HELD_OVER_STEPS else self.at[self.final]
         if last == self.final:
             return self.at[last] + (0.0 if self.grid.button else min(extra, 0.02))
-        if last in self.hits or self.breathing(last):
+        if (last in self.hits and self.flag[last] == v.FLAG_HIT) or self.breathing(last):
             return self.at[last] - min(LUFT_SECONDS, 0.35 * (self.at[last] - self.at[first]))
         return self.at[last] + extra
 
@@ -189,14 +207,12 @@ class Conductor:
 
     def loudness(self, step: int, metre: float = 1.0) -> float:
         """Velocity 0..1 that `step` asks for: its energy, bent by the metre (0 = not at all, 1 = fully) and by hits."""
-        base = SOFTEST + (1.0 - SOFTEST) * self.level[step] / (v.LEVELS - 1)
+        base = SOFTEST + (1.0 - SOFTEST) * self.felt[step] / (v.LEVELS - 1)
         place = self.grid.position_in_bar(step)
         table = _METRE_12 if self.grid.steps_per_bar == 12 else _METRE_16
         accent = 1.0 + metre * (table[place] - 1.0)
-        if step in self.hits:
-            accent = max(accent, 1.0 + 0.25 * self.hits[step].strength)
-        elif self.flag[step] == v.FLAG_ACCENT:
-            accent *= 1.1
+        if self.flag[step] == v.FLAG_HIT and step in self.hits:
+            accent = max(accent, 1.0 + 0.15 * self.hits[step].strength)
         return float(base * accent)
 
     def mean_loudness(self, first: int, last: int) -> float:

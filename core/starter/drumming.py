@@ -66,7 +66,7 @@ def play_drums(conductor: Conductor) -> None:
             strike(c, start, toms[tom_count % len(toms)], 0.95 * loud)
             tom_count += 1
         if code & v.CYMBAL:
-            strike(c, start, keys_of(kit.instrument, "cymbal")[0], 0.85 * loud)
+            strike(c, start, keys_of(kit.instrument, "cymbal")[0], 0.68 * loud)
         if code & v.GHOST:
             strike(c, start, keys_of(kit.instrument, "rim")[0], 0.42 * loud)
 

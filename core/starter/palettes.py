@@ -2,8 +2,9 @@
 
 `INSTRUMENTS` says how an instrument is played wherever it appears; a `Palette` says which instrument takes which
 role in a style, where it sits (octave, level, pan, room) and how that style swings and marks its hit points.
-Levels, spreads and looseness start from common practice: chords 5-8 dB under the lead, pads 8-12, bass and drums
-3-6; drums tight (4-5 ms), strings loose (10-12 ms).
+Spreads and looseness start from common practice: drums tight (4-5 ms), strings loose (10-12 ms). Levels lean towards
+what is struck: percussion and plucks carry the picture's energy, so they stand as high as the lead or above it where
+they play seldom (the scenic styles), and pads lie 9-17 dB under it.
 """
 
 from __future__ import annotations
@@ -166,52 +167,52 @@ def _fx(level_db: float = -1.5, send: float = 0.2) -> Part:
 
 
 _CINEMATIC_HIT = HitIdiom(
-    drums=((36, 1.0), (41, 0.95), (49, 0.9)), fx=((FX_IMPACT, 0.9), (FX_SUB_DROP, 0.5)),
+    drums=((36, 1.0), (41, 0.95), (49, 0.68)), fx=((FX_IMPACT, 0.9), (FX_SUB_DROP, 0.5)),
     stab="brass_stab", stab_base=55, stab_seconds=0.9,
-    accent=((45, 0.7), (49, 0.5)), accent_voice="felt_piano",
+    accent=((45, 0.7), (49, 0.38)), accent_voice="felt_piano",
 )  # fmt: skip
 _DOCUMENTARY_HIT = HitIdiom(
-    drums=((36, 0.9), (49, 0.75), (54, 0.6)), fx=((FX_IMPACT, 0.6),),
+    drums=((36, 0.9), (49, 0.56), (54, 0.6)), fx=((FX_IMPACT, 0.6),),
     stab="felt_piano", stab_base=60, stab_seconds=1.2,
     accent=((54, 0.7), (37, 0.6)), accent_voice="celesta", lead_in=(FX_REVERSE_CYMBAL, 0.35),
 )  # fmt: skip
 _ACOUSTIC_HIT = HitIdiom(
-    drums=((36, 0.95), (39, 0.9), (49, 0.75)), fx=((FX_IMPACT, 0.4),),
+    drums=((36, 0.95), (39, 0.9), (49, 0.56)), fx=((FX_IMPACT, 0.4),),
     stab="steel_guitar", stab_base=60, stab_seconds=1.2,
     accent=((39, 0.65), (54, 0.6)), accent_voice="nylon_guitar", lead_in=(FX_REVERSE_CYMBAL, 0.35),
 )  # fmt: skip
 _LOFI_HIT = HitIdiom(
-    drums=((36, 0.95), (38, 0.9), (49, 0.7)), fx=((FX_IMPACT, 0.5),),
+    drums=((36, 0.95), (38, 0.9), (49, 0.52)), fx=((FX_IMPACT, 0.5),),
     stab="electric_piano", stab_base=62, stab_seconds=1.0,
     accent=((38, 0.6), (46, 0.65)), accent_voice="bells", lead_in=(FX_REVERSE_CYMBAL, 0.4),
 )  # fmt: skip
 _UPBEAT_HIT = HitIdiom(
-    drums=((36, 1.0), (39, 0.95), (49, 0.95)), fx=((FX_IMPACT, 0.75),),
+    drums=((36, 1.0), (39, 0.95), (49, 0.71)), fx=((FX_IMPACT, 0.75),),
     stab="pluck_synth", stab_base=64, stab_seconds=0.7,
-    accent=((39, 0.7), (49, 0.5)), accent_voice="bells", lead_in=(FX_RISER, 0.5),
+    accent=((39, 0.7), (49, 0.38)), accent_voice="bells", lead_in=(FX_RISER, 0.5),
 )  # fmt: skip
 _ELECTRONIC_HIT = HitIdiom(
-    drums=((36, 1.0), (39, 0.95), (49, 0.9)), fx=((FX_IMPACT, 0.9), (FX_SUB_DROP, 0.6)),
+    drums=((36, 1.0), (39, 0.95), (49, 0.68)), fx=((FX_IMPACT, 0.9), (FX_SUB_DROP, 0.6)),
     stab="lead_synth", stab_base=62, stab_seconds=0.5,
     accent=((39, 0.65), (46, 0.65)), accent_voice="pluck_synth", lead_in=(FX_RISER, 0.6),
 )  # fmt: skip
 _AMBIENT_HIT = HitIdiom(
-    drums=((36, 0.75), (49, 0.6)), fx=((FX_IMPACT, 0.6), (FX_SUB_DROP, 0.6)),
+    drums=((36, 0.75), (49, 0.45)), fx=((FX_IMPACT, 0.6), (FX_SUB_DROP, 0.6)),
     stab="bells", stab_base=72, stab_seconds=3.0,
-    accent=((53, 0.5), (49, 0.3)), accent_voice="bells", lead_in=(FX_SWELL, 0.5),
+    accent=((53, 0.5), (49, 0.22)), accent_voice="bells", lead_in=(FX_SWELL, 0.5),
 )  # fmt: skip
 _CHINESE_HIT = HitIdiom(
-    drums=((52, 0.9), (43, 1.0), (41, 0.95)), fx=((FX_IMPACT, 0.4),),
+    drums=((52, 0.68), (43, 1.0), (41, 0.95)), fx=((FX_IMPACT, 0.4),),
     stab="guzheng", stab_base=64, stab_seconds=1.5,
     accent=((76, 0.8), (43, 0.7)), accent_voice="pipa", lead_in=(FX_SWELL, 0.4),
 )  # fmt: skip
 _FUNK_HIT = HitIdiom(
-    drums=((36, 1.0), (38, 1.0), (49, 0.9)), fx=((FX_IMPACT, 0.4),),
+    drums=((36, 1.0), (38, 1.0), (49, 0.68)), fx=((FX_IMPACT, 0.4),),
     stab="brass_stab", stab_base=64, stab_seconds=0.35,
     accent=((38, 0.7), (46, 0.7)), accent_voice="clavinet", lead_in=(FX_REVERSE_CYMBAL, 0.35),
 )  # fmt: skip
 _TENSION_HIT = HitIdiom(
-    drums=((36, 1.0), (41, 1.0), (49, 0.8), (52, 0.5)), fx=((FX_IMPACT, 1.0), (FX_SUB_DROP, 0.7)),
+    drums=((36, 1.0), (41, 1.0), (49, 0.6), (52, 0.38)), fx=((FX_IMPACT, 1.0), (FX_SUB_DROP, 0.7)),
     stab="brass_stab", stab_base=50, stab_seconds=0.8,
     accent=((41, 0.7), (37, 0.7)), accent_voice="pizzicato", lead_in=(FX_RISER, 0.6),
 )  # fmt: skip
@@ -219,189 +220,189 @@ _TENSION_HIT = HitIdiom(
 PALETTES: Final[dict[str, tuple[Palette, ...]]] = {
     "cinematic": (
         Palette(
-            "strings and horn", Part("solo_violin", 60, 0.0, -0.15, 0.4), Part("horn", 48, -4.5, 0.3, 0.45),
-            Part("felt_piano", 57, -5.0, -0.2, 0.35), Part("string_ensemble", 60, -8.5, 0.0, 0.45),
-            Part("low_strings", 36, -4.0, 0.1, 0.35), _kit("cinematic", -4.0, 0.35), _fx(-1.0, 0.3),
+            "strings and horn", Part("solo_violin", 60, -2.0, -0.15, 0.4), Part("horn", 48, -6.0, 0.3, 0.45),
+            Part("felt_piano", 57, -2.5, -0.2, 0.35), Part("string_ensemble", 60, -12.5, 0.0, 0.45),
+            Part("low_strings", 36, -5.5, 0.1, 0.35), _kit("cinematic", 2.0, 0.2), _fx(-6.0, 0.3),
             "hall", _CINEMATIC_HIT, doubling="pizzicato",
         ),
         Palette(
-            "horn and harp", Part("horn", 48, 0.0, 0.15, 0.45), Part("flute", 60, -4.5, -0.3, 0.4),
-            Part("harp", 60, -5.0, 0.3, 0.4), Part("string_ensemble", 58, -8.0, 0.0, 0.45),
-            Part("low_strings", 36, -3.5, -0.1, 0.35), _kit("cinematic", -3.5, 0.35), _fx(-1.0, 0.3),
+            "horn and harp", Part("horn", 48, -2.0, 0.15, 0.45), Part("flute", 60, -6.0, -0.3, 0.4),
+            Part("harp", 60, -2.5, 0.3, 0.4), Part("string_ensemble", 58, -12.0, 0.0, 0.45),
+            Part("low_strings", 36, -5.0, -0.1, 0.35), _kit("cinematic", 2.5, 0.2), _fx(-6.0, 0.3),
             "hall", _CINEMATIC_HIT, doubling="harp",
         ),
         Palette(
-            "felt piano", Part("felt_piano", 60, 0.0, -0.1, 0.35), Part("solo_violin", 60, -4.5, 0.25, 0.45),
-            Part("string_ensemble", 58, -6.5, -0.15, 0.4), Part("choir_pad", 60, -11.0, 0.0, 0.5),
-            Part("low_strings", 36, -4.0, 0.1, 0.35), _kit("cinematic", -4.5, 0.35), _fx(-1.5, 0.3),
+            "felt piano", Part("felt_piano", 60, 0.0, -0.1, 0.35), Part("solo_violin", 60, -6.0, 0.25, 0.45),
+            Part("string_ensemble", 58, -8.5, -0.15, 0.4), Part("choir_pad", 60, -15.0, 0.0, 0.5),
+            Part("low_strings", 36, -5.5, 0.1, 0.35), _kit("cinematic", 1.5, 0.2), _fx(-6.5, 0.3),
             "hall", _CINEMATIC_HIT, doubling="felt_piano",
         ),
     ),
     "documentary": (
         Palette(
-            "marimba", Part("marimba", 60, 0.0, 0.15, 0.25), Part("pizzicato", 60, -4.5, -0.3, 0.3),
-            Part("felt_piano", 60, -5.5, -0.2, 0.25), Part("warm_pad", 60, -10.0, 0.0, 0.3),
-            Part("finger_bass", 36, -4.0, 0.0, 0.08), _kit("brushes", -5.5, 0.2), _fx(-3.0, 0.25),
+            "marimba", Part("marimba", 60, 0.0, 0.15, 0.25), Part("pizzicato", 60, -5.5, -0.3, 0.3),
+            Part("felt_piano", 60, -4.5, -0.2, 0.25), Part("warm_pad", 60, -13.0, 0.0, 0.3),
+            Part("finger_bass", 36, -4.5, 0.0, 0.08), _kit("brushes", -2.5, 0.14), _fx(-7.0, 0.25),
             "plate", _DOCUMENTARY_HIT, doubling="marimba",
         ),
         Palette(
-            "felt piano", Part("felt_piano", 60, 0.0, -0.1, 0.25), Part("flute", 60, -5.0, 0.25, 0.35),
-            Part("pizzicato", 60, -5.0, 0.3, 0.3), Part("string_ensemble", 60, -10.5, 0.0, 0.35),
-            Part("upright_bass", 36, -4.0, 0.0, 0.08), _kit("brushes", -5.5, 0.2), _fx(-3.0, 0.25),
+            "felt piano", Part("felt_piano", 60, 0.0, -0.1, 0.25), Part("flute", 60, -6.0, 0.25, 0.35),
+            Part("pizzicato", 60, -4.0, 0.3, 0.3), Part("string_ensemble", 60, -13.5, 0.0, 0.35),
+            Part("upright_bass", 36, -4.5, 0.0, 0.08), _kit("brushes", -2.5, 0.14), _fx(-7.0, 0.25),
             "plate", _DOCUMENTARY_HIT, doubling="felt_piano",
         ),
         Palette(
-            "celesta and guitar", Part("celesta", 60, -1.0, 0.2, 0.3), Part("marimba", 60, -4.5, -0.3, 0.25),
-            Part("nylon_guitar", 58, -5.0, -0.2, 0.2), Part("warm_pad", 60, -10.0, 0.0, 0.3),
-            Part("finger_bass", 36, -4.0, 0.0, 0.08), _kit("acoustic", -6.0, 0.2), _fx(-3.0, 0.25),
+            "celesta and guitar", Part("celesta", 60, -1.0, 0.2, 0.3), Part("marimba", 60, -5.5, -0.3, 0.25),
+            Part("nylon_guitar", 58, -4.0, -0.2, 0.2), Part("warm_pad", 60, -13.0, 0.0, 0.3),
+            Part("finger_bass", 36, -4.5, 0.0, 0.08), _kit("acoustic", -3.0, 0.14), _fx(-7.0, 0.25),
             "plate", _DOCUMENTARY_HIT, doubling="marimba",
         ),
     ),
     "acoustic": (
         Palette(
-            "two guitars", Part("nylon_guitar", 60, 0.0, 0.2, 0.18), Part("flute", 60, -6.0, -0.3, 0.25),
-            Part("steel_guitar", 59, -5.5, -0.3, 0.15), Part("warm_pad", 60, -12.0, 0.0, 0.25),
-            Part("upright_bass", 36, -3.5, 0.0, 0.05), _kit("acoustic", -5.0, 0.15), _fx(-4.0, 0.15),
+            "two guitars", Part("nylon_guitar", 60, 0.0, 0.2, 0.18), Part("flute", 60, -7.0, -0.3, 0.25),
+            Part("steel_guitar", 59, -4.5, -0.3, 0.15), Part("warm_pad", 60, -14.0, 0.0, 0.25),
+            Part("upright_bass", 36, -4.0, 0.0, 0.05), _kit("acoustic", -3.0, 0.12), _fx(-7.0, 0.15),
             "room", _ACOUSTIC_HIT, swing=0.54, swing_steps=2, doubling="nylon_guitar",
         ),
         Palette(
-            "guitar and fiddle", Part("solo_violin", 60, -1.0, 0.15, 0.25), Part("nylon_guitar", 60, -4.0, -0.35, 0.15),
-            Part("steel_guitar", 59, -5.0, 0.3, 0.15), Part("warm_pad", 60, -12.0, 0.0, 0.25),
-            Part("upright_bass", 36, -3.5, 0.0, 0.05), _kit("brushes", -4.5, 0.15), _fx(-4.0, 0.15),
+            "guitar and fiddle", Part("solo_violin", 60, -1.0, 0.15, 0.25), Part("nylon_guitar", 60, -5.0, -0.35, 0.15),
+            Part("steel_guitar", 59, -4.0, 0.3, 0.15), Part("warm_pad", 60, -14.0, 0.0, 0.25),
+            Part("upright_bass", 36, -4.0, 0.0, 0.05), _kit("brushes", -2.5, 0.12), _fx(-7.0, 0.15),
             "room", _ACOUSTIC_HIT, swing=0.55, swing_steps=2, doubling="nylon_guitar",
         ),
         Palette(
-            "piano and guitar", Part("felt_piano", 60, 0.0, -0.15, 0.2), Part("nylon_guitar", 60, -4.0, 0.35, 0.15),
-            Part("steel_guitar", 59, -5.5, -0.3, 0.15), Part("string_ensemble", 60, -12.0, 0.0, 0.3),
-            Part("finger_bass", 36, -3.5, 0.0, 0.05), _kit("acoustic", -5.0, 0.15), _fx(-4.0, 0.15),
+            "piano and guitar", Part("felt_piano", 60, 0.0, -0.15, 0.2), Part("nylon_guitar", 60, -5.0, 0.35, 0.15),
+            Part("steel_guitar", 59, -4.5, -0.3, 0.15), Part("string_ensemble", 60, -14.0, 0.0, 0.3),
+            Part("finger_bass", 36, -4.0, 0.0, 0.05), _kit("acoustic", -3.0, 0.12), _fx(-7.0, 0.15),
             "room", _ACOUSTIC_HIT, swing=0.53, swing_steps=2, doubling="felt_piano",
         ),
     ),
     "lofi": (
         Palette(
-            "muted keys", Part("muted_keys", 60, 0.0, 0.15, 0.2, 6.0), Part("bells", 60, -8.0, -0.3, 0.3),
-            Part("electric_piano", 60, -5.0, -0.1, 0.2, 4.0), Part("warm_pad", 60, -11.0, 0.0, 0.25),
-            Part("sub_bass", 36, -3.5, 0.0, 0.0, 6.0), _kit("dusty", -3.5, 0.12, 8.0), _fx(-5.0, 0.2),
+            "muted keys", Part("muted_keys", 60, 0.0, 0.15, 0.2, 6.0), Part("bells", 60, -9.0, -0.3, 0.3),
+            Part("electric_piano", 60, -4.5, -0.1, 0.2, 4.0), Part("warm_pad", 60, -13.5, 0.0, 0.25),
+            Part("sub_bass", 36, -4.0, 0.0, 0.0, 6.0), _kit("dusty", -2.0, 0.1, 8.0), _fx(-7.5, 0.2),
             "small_room", _LOFI_HIT, swing=0.58,
         ),
         Palette(
-            "guitar", Part("nylon_guitar", 60, 0.0, 0.2, 0.2, 8.0), Part("flute", 60, -5.5, -0.25, 0.3),
-            Part("electric_piano", 60, -5.0, -0.15, 0.2, 4.0), Part("choir_pad", 60, -12.0, 0.0, 0.3),
-            Part("finger_bass", 36, -3.5, 0.0, 0.03, 8.0), _kit("dusty", -3.5, 0.12, 10.0), _fx(-5.0, 0.2),
+            "guitar", Part("nylon_guitar", 60, 0.0, 0.2, 0.2, 8.0), Part("flute", 60, -6.5, -0.25, 0.3),
+            Part("electric_piano", 60, -4.5, -0.15, 0.2, 4.0), Part("choir_pad", 60, -14.5, 0.0, 0.3),
+            Part("finger_bass", 36, -4.0, 0.0, 0.03, 8.0), _kit("dusty", -2.0, 0.1, 10.0), _fx(-7.5, 0.2),
             "small_room", _LOFI_HIT, swing=0.6,
         ),
         Palette(
-            "felt piano", Part("felt_piano", 60, 0.0, -0.1, 0.2, 6.0), Part("muted_keys", 60, -5.0, 0.3, 0.2),
-            Part("electric_piano", 60, -6.0, 0.15, 0.2, 4.0), Part("warm_pad", 58, -11.0, 0.0, 0.25),
-            Part("upright_bass", 36, -3.0, 0.0, 0.05, 8.0), _kit("dusty", -4.0, 0.12, 9.0), _fx(-5.0, 0.2),
+            "felt piano", Part("felt_piano", 60, 0.0, -0.1, 0.2, 6.0), Part("muted_keys", 60, -6.0, 0.3, 0.2),
+            Part("electric_piano", 60, -5.5, 0.15, 0.2, 4.0), Part("warm_pad", 58, -13.5, 0.0, 0.25),
+            Part("upright_bass", 36, -3.5, 0.0, 0.05, 8.0), _kit("dusty", -2.5, 0.1, 9.0), _fx(-7.5, 0.2),
             "small_room", _LOFI_HIT, swing=0.57,
         ),
     ),
     "upbeat": (
         Palette(
-            "pluck and bells", Part("pluck_synth", 60, 0.0, 0.1, 0.25), Part("bells", 60, -6.0, -0.3, 0.3),
-            Part("electric_piano", 60, -6.0, -0.25, 0.2), Part("bright_pad", 62, -10.0, 0.0, 0.25),
-            Part("synth_bass", 36, -3.5, 0.0, 0.0), _kit("pop", -3.0, 0.12), _fx(-2.0, 0.2),
+            "pluck and bells", Part("pluck_synth", 60, 0.0, 0.1, 0.25), Part("bells", 60, -7.0, -0.3, 0.3),
+            Part("electric_piano", 60, -5.0, -0.25, 0.2), Part("bright_pad", 62, -13.0, 0.0, 0.25),
+            Part("synth_bass", 36, -3.5, 0.0, 0.0), _kit("pop", -1.0, 0.1), _fx(-6.0, 0.2),
             "plate", _UPBEAT_HIT, doubling="pluck_synth",
         ),
         Palette(
-            "guitar pop", Part("lead_synth", 60, -1.0, 0.1, 0.25), Part("celesta", 60, -6.0, -0.3, 0.3),
-            Part("steel_guitar", 60, -5.0, 0.3, 0.15), Part("bright_pad", 62, -11.0, 0.0, 0.25),
-            Part("finger_bass", 36, -3.5, 0.0, 0.0), _kit("pop", -3.0, 0.12), _fx(-2.0, 0.2),
+            "guitar pop", Part("lead_synth", 60, -1.0, 0.1, 0.25), Part("celesta", 60, -7.0, -0.3, 0.3),
+            Part("steel_guitar", 60, -4.0, 0.3, 0.15), Part("bright_pad", 62, -14.0, 0.0, 0.25),
+            Part("finger_bass", 36, -3.5, 0.0, 0.0), _kit("pop", -1.0, 0.1), _fx(-6.0, 0.2),
             "plate", _UPBEAT_HIT, doubling="pluck_synth",
         ),
         Palette(
-            "piano pop", Part("bells", 60, -2.0, 0.2, 0.25), Part("pluck_synth", 60, -5.0, -0.3, 0.25),
-            Part("felt_piano", 62, -4.5, -0.15, 0.15), Part("warm_pad", 62, -10.0, 0.0, 0.25),
-            Part("synth_bass", 36, -3.5, 0.0, 0.0), _kit("pop", -3.0, 0.12), _fx(-2.0, 0.2),
+            "piano pop", Part("bells", 60, -2.0, 0.2, 0.25), Part("pluck_synth", 60, -6.0, -0.3, 0.25),
+            Part("felt_piano", 62, -3.5, -0.15, 0.15), Part("warm_pad", 62, -13.0, 0.0, 0.25),
+            Part("synth_bass", 36, -3.5, 0.0, 0.0), _kit("pop", -1.0, 0.1), _fx(-6.0, 0.2),
             "plate", _UPBEAT_HIT, swing=0.52, doubling="pluck_synth",
         ),
     ),
     "electronic": (
         Palette(
-            "saw lead", Part("lead_synth", 60, 0.0, 0.0, 0.3), Part("pluck_synth", 60, -5.0, 0.35, 0.35),
-            Part("pluck_synth", 62, -6.0, -0.3, 0.3), Part("dark_pad", 60, -9.0, 0.0, 0.3),
-            Part("sub_bass", 36, -3.0, 0.0, 0.0), _kit("electronic", -3.0, 0.1), _fx(-2.0, 0.25),
+            "saw lead", Part("lead_synth", 60, -0.5, 0.0, 0.3), Part("pluck_synth", 60, -6.0, 0.35, 0.35),
+            Part("pluck_synth", 62, -4.5, -0.3, 0.3), Part("dark_pad", 60, -12.0, 0.0, 0.3),
+            Part("sub_bass", 36, -3.0, 0.0, 0.0), _kit("electronic", -1.0, 0.1), _fx(-6.0, 0.25),
             "plate", _ELECTRONIC_HIT, doubling="pluck_synth",
         ),
         Palette(
-            "glass and bass", Part("pluck_synth", 60, 0.0, 0.1, 0.35), Part("glass", 60, -6.0, -0.3, 0.4),
-            Part("electric_piano", 60, -6.0, 0.25, 0.25), Part("bright_pad", 60, -9.0, 0.0, 0.3),
-            Part("synth_bass", 36, -3.0, 0.0, 0.0), _kit("electronic", -3.0, 0.1), _fx(-2.0, 0.25),
+            "glass and bass", Part("pluck_synth", 60, -0.5, 0.1, 0.35), Part("glass", 60, -7.0, -0.3, 0.4),
+            Part("electric_piano", 60, -4.5, 0.25, 0.25), Part("bright_pad", 60, -12.0, 0.0, 0.3),
+            Part("synth_bass", 36, -3.0, 0.0, 0.0), _kit("electronic", -1.0, 0.1), _fx(-6.0, 0.25),
             "plate", _ELECTRONIC_HIT, swing=0.53, doubling="pluck_synth",
         ),
     ),
     "ambient": (
         Palette(
-            "glass", Part("glass", 60, 0.0, 0.15, 0.5), Part("flute", 60, -5.0, -0.25, 0.5),
-            Part("harp", 60, -6.0, 0.25, 0.45), Part("warm_pad", 58, -5.0, 0.0, 0.45),
-            Part("drone", 36, -6.0, 0.0, 0.25), _kit("cinematic", -9.0, 0.5), _fx(-5.0, 0.45),
+            "glass", Part("glass", 60, 0.0, 0.15, 0.5), Part("flute", 60, -6.0, -0.25, 0.5),
+            Part("harp", 60, -3.0, 0.25, 0.45), Part("warm_pad", 58, -10.0, 0.0, 0.45),
+            Part("drone", 36, -8.0, 0.0, 0.25), _kit("cinematic", -1.0, 0.3), _fx(-9.0, 0.45),
             "long_hall", _AMBIENT_HIT,
         ),
         Palette(
-            "flute and choir", Part("flute", 60, -1.0, -0.1, 0.5), Part("glass", 60, -5.0, 0.3, 0.5),
-            Part("felt_piano", 60, -5.0, -0.2, 0.45), Part("choir_pad", 60, -6.0, 0.0, 0.5),
-            Part("drone", 36, -6.0, 0.0, 0.25), _kit("cinematic", -9.0, 0.5), _fx(-5.0, 0.45),
+            "flute and choir", Part("flute", 60, -2.0, -0.1, 0.5), Part("glass", 60, -6.0, 0.3, 0.5),
+            Part("felt_piano", 60, -2.0, -0.2, 0.45), Part("choir_pad", 60, -11.0, 0.0, 0.5),
+            Part("drone", 36, -8.0, 0.0, 0.25), _kit("cinematic", -1.0, 0.3), _fx(-9.0, 0.45),
             "long_hall", _AMBIENT_HIT,
         ),
         Palette(
-            "felt piano", Part("felt_piano", 60, 0.0, 0.1, 0.45), Part("bells", 60, -8.0, -0.3, 0.5),
-            Part("glass", 62, -7.0, 0.3, 0.5), Part("dark_pad", 57, -5.0, 0.0, 0.45),
-            Part("sub_bass", 36, -6.0, 0.0, 0.1), _kit("cinematic", -9.0, 0.5), _fx(-5.0, 0.45),
+            "felt piano", Part("felt_piano", 60, 0.0, 0.1, 0.45), Part("bells", 60, -9.0, -0.3, 0.5),
+            Part("glass", 62, -4.0, 0.3, 0.5), Part("dark_pad", 57, -10.0, 0.0, 0.45),
+            Part("sub_bass", 36, -8.0, 0.0, 0.1), _kit("cinematic", -1.0, 0.3), _fx(-9.0, 0.45),
             "long_hall", _AMBIENT_HIT,
         ),
     ),
     "chinese": (
         Palette(
-            "erhu", Part("erhu", 60, 0.0, -0.1, 0.35), Part("dizi", 60, -6.0, 0.3, 0.35),
-            Part("guzheng", 62, -4.5, 0.25, 0.3), Part("string_ensemble", 60, -13.0, 0.0, 0.4),
-            Part("low_zither", 36, -4.0, -0.15, 0.25), _kit("chinese", -5.0, 0.3), _fx(-5.0, 0.3),
+            "erhu", Part("erhu", 60, -1.5, -0.1, 0.35), Part("dizi", 60, -8.0, 0.3, 0.35),
+            Part("guzheng", 62, -2.5, 0.25, 0.3), Part("string_ensemble", 60, -17.0, 0.0, 0.4),
+            Part("low_zither", 36, -4.0, -0.15, 0.25), _kit("chinese", 0.5, 0.2), _fx(-8.0, 0.3),
             "hall", _CHINESE_HIT, doubling="pipa",
         ),
         Palette(
-            "dizi", Part("dizi", 60, -0.5, 0.1, 0.35), Part("erhu", 60, -4.5, -0.3, 0.35),
-            Part("pipa", 62, -4.0, -0.2, 0.25), Part("choir_pad", 60, -14.0, 0.0, 0.4),
-            Part("low_zither", 36, -4.0, 0.15, 0.25), _kit("chinese", -5.0, 0.3), _fx(-5.0, 0.3),
+            "dizi", Part("dizi", 60, -2.0, 0.1, 0.35), Part("erhu", 60, -6.5, -0.3, 0.35),
+            Part("pipa", 62, -2.0, -0.2, 0.25), Part("choir_pad", 60, -18.0, 0.0, 0.4),
+            Part("low_zither", 36, -4.0, 0.15, 0.25), _kit("chinese", 0.5, 0.2), _fx(-8.0, 0.3),
             "hall", _CHINESE_HIT, doubling="guzheng",
         ),
         Palette(
-            "guzheng", Part("guzheng", 60, 0.0, 0.1, 0.3), Part("erhu", 60, -5.0, -0.3, 0.4),
-            Part("pipa", 62, -5.5, 0.3, 0.25), Part("warm_pad", 60, -13.0, 0.0, 0.4),
-            Part("low_zither", 36, -4.0, -0.1, 0.25), _kit("chinese", -5.5, 0.3), _fx(-5.0, 0.3),
+            "guzheng", Part("guzheng", 60, 0.0, 0.1, 0.3), Part("erhu", 60, -7.0, -0.3, 0.4),
+            Part("pipa", 62, -3.5, 0.3, 0.25), Part("warm_pad", 60, -17.0, 0.0, 0.4),
+            Part("low_zither", 36, -4.0, -0.1, 0.25), _kit("chinese", 0.0, 0.2), _fx(-8.0, 0.3),
             "hall", _CHINESE_HIT, doubling="pipa",
         ),
     ),
     "funk": (
         Palette(
             "clav and brass", Part("clavinet", 60, 0.0, 0.2, 0.1), Part("brass_stab", 48, -3.5, -0.25, 0.15),
-            Part("electric_piano", 60, -6.0, -0.2, 0.1), Part("warm_pad", 62, -13.0, 0.0, 0.15),
-            Part("slap_bass", 36, -2.5, 0.0, 0.0), _kit("pop", -3.0, 0.08), _fx(-4.0, 0.1),
+            Part("electric_piano", 60, -5.5, -0.2, 0.1), Part("warm_pad", 62, -15.0, 0.0, 0.15),
+            Part("slap_bass", 36, -2.5, 0.0, 0.0), _kit("pop", -1.5, 0.06), _fx(-7.0, 0.1),
             "dry_room", _FUNK_HIT, swing=0.54,
         ),
         Palette(
             "brass", Part("brass_stab", 60, -1.0, 0.1, 0.15), Part("clavinet", 48, -4.5, -0.3, 0.1),
-            Part("clavinet", 62, -5.0, 0.3, 0.1), Part("warm_pad", 62, -13.0, 0.0, 0.15),
-            Part("finger_bass", 36, -2.5, 0.0, 0.0), _kit("acoustic", -3.0, 0.08), _fx(-4.0, 0.1),
+            Part("clavinet", 62, -4.5, 0.3, 0.1), Part("warm_pad", 62, -15.0, 0.0, 0.15),
+            Part("finger_bass", 36, -2.5, 0.0, 0.0), _kit("acoustic", -1.5, 0.06), _fx(-7.0, 0.1),
             "dry_room", _FUNK_HIT, swing=0.55, doubling="brass_stab",
         ),
     ),
     "tension": (
         Palette(
-            "tremolo", Part("tremolo_strings", 60, 0.0, -0.15, 0.4), Part("felt_piano", 48, -4.0, 0.25, 0.35),
-            Part("pizzicato", 58, -4.5, 0.2, 0.35), Part("dark_pad", 55, -8.0, 0.0, 0.4),
-            Part("drone", 36, -4.0, 0.0, 0.2), _kit("cinematic", -4.0, 0.35), _fx(-1.0, 0.3),
+            "tremolo", Part("tremolo_strings", 60, -2.0, -0.15, 0.4), Part("felt_piano", 48, -6.0, 0.25, 0.35),
+            Part("pizzicato", 58, -2.0, 0.2, 0.35), Part("dark_pad", 55, -12.0, 0.0, 0.4),
+            Part("drone", 36, -5.0, 0.0, 0.2), _kit("cinematic", 2.0, 0.2), _fx(-6.0, 0.3),
             "hall", _TENSION_HIT, doubling="pizzicato",
         ),
         Palette(
-            "low piano", Part("felt_piano", 48, 0.0, 0.1, 0.4), Part("solo_violin", 60, -5.0, -0.3, 0.45),
-            Part("tremolo_strings", 60, -6.0, -0.15, 0.4), Part("choir_pad", 55, -11.0, 0.0, 0.45),
-            Part("low_strings", 36, -4.0, 0.0, 0.3), _kit("cinematic", -4.0, 0.35), _fx(-1.0, 0.3),
+            "low piano", Part("felt_piano", 48, 0.0, 0.1, 0.4), Part("solo_violin", 60, -7.0, -0.3, 0.45),
+            Part("tremolo_strings", 60, -7.5, -0.15, 0.4), Part("choir_pad", 55, -15.0, 0.0, 0.45),
+            Part("low_strings", 36, -5.0, 0.0, 0.3), _kit("cinematic", 2.0, 0.2), _fx(-6.0, 0.3),
             "hall", _TENSION_HIT, doubling="felt_piano",
         ),
         Palette(
-            "synth", Part("glass", 60, 0.0, 0.2, 0.4), Part("tremolo_strings", 60, -5.0, -0.25, 0.4),
-            Part("muted_keys", 56, -4.5, 0.25, 0.3), Part("dark_pad", 55, -8.0, 0.0, 0.4),
-            Part("synth_bass", 36, -4.0, 0.0, 0.1), _kit("cinematic", -4.0, 0.35), _fx(-1.0, 0.3),
+            "synth", Part("glass", 60, 0.0, 0.2, 0.4), Part("tremolo_strings", 60, -7.0, -0.25, 0.4),
+            Part("muted_keys", 56, -2.0, 0.25, 0.3), Part("dark_pad", 55, -12.0, 0.0, 0.4),
+            Part("synth_bass", 36, -5.0, 0.0, 0.1), _kit("cinematic", 2.0, 0.2), _fx(-6.0, 0.3),
             "hall", _TENSION_HIT, doubling="glass",
         ),
     ),

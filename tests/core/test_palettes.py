@@ -31,7 +31,7 @@ def test_an_orchestra_is_complete_and_balanced(palette: Palette) -> None:
     for stem in STEMS:
         part = palette.part(stem)
         assert part.instrument in INSTRUMENTS
-        assert -15.0 <= part.level_db <= 0.0
+        assert -18.0 <= part.level_db <= 3.0
         assert -0.5 <= part.pan <= 0.5
         assert 0.0 <= part.send <= 0.5
     assert palette.room in ROOMS

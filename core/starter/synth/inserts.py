@@ -116,7 +116,7 @@ class BusCompressor:
         return (10.0 ** (curve / 20.0)).astype(np.float32)
 
 
-def round_peaks(block: Audio, knee: float = 0.20, ceiling: float = 0.58) -> Audio:
+def round_peaks(block: Audio, knee: float = 0.15, ceiling: float = 0.40) -> Audio:
     """[N] gain that rounds what rises over `knee` towards `ceiling`, as tape does; 1 elsewhere.
 
     A gain rather than a curve on each signal, so that it applies to stems as to their sum.

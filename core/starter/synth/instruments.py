@@ -28,7 +28,7 @@ class Sampled:
 
     make: Maker
     release: float
-    curve: float = 1.5
+    curve: float = 1.75
     trim_db: float = 1.5
 
 
@@ -45,7 +45,7 @@ class Held:
     bright: tuple[float, float] = (0.0, 1.0)
     sweep: tuple[float, float] = (0.0, 8.0)
     swell: float = 0.0
-    curve: float = 1.4
+    curve: float = 1.15
     trim_db: float = 0.0
 
 
@@ -63,7 +63,7 @@ class Kit:
     """Percussion: a stroke per General MIDI key."""
 
     strokes: dict[int, Stroke]
-    curve: float = 1.6
+    curve: float = 1.9
     trim_db: float = 0.0
 
 
@@ -78,12 +78,12 @@ class Effects:
 Instrument = Sampled | Held | Played | Kit | Effects
 
 
-def _string(spec: plucked.Pluck, release: float, trim_db: float = 1.5, curve: float = 1.5) -> Sampled:
+def _string(spec: plucked.Pluck, release: float, trim_db: float = 1.5, curve: float = 1.75) -> Sampled:
     return Sampled(partial(plucked.pluck, spec), release, curve, trim_db)
 
 
 def _bar(spec: struck.Bar, release: float, trim_db: float = 1.5) -> Sampled:
-    return Sampled(partial(struck.bar, spec), release, 1.5, trim_db)
+    return Sampled(partial(struck.bar, spec), release, trim_db=trim_db)
 
 
 TABLE: Final[dict[str, Instrument]] = {

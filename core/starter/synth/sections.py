@@ -42,16 +42,16 @@ STRINGS = Section(
     Timbre(
         tilt=1.05, even=1.0, cutoff=(1500, 5200), order=1.6, track=0.4, formants=STRING_BODY, floor_hz=110, scatter=2.5
     ),
-    players=8,
-    detune=6,
-    vibrato=13,
+    players=7,
+    detune=3.5,
+    vibrato=9,
     breath=(0.055, 1200, 11000),
 )
 LOW_STRINGS = Section(
     Timbre(tilt=1.0, even=1.0, cutoff=(800, 3000), order=1.5, track=0.4, formants=LOW_BODY, floor_hz=55, scatter=2.5),
     players=7,
-    detune=6,
-    vibrato=9,
+    detune=5,
+    vibrato=8,
     breath=(0.05, 700, 8000),
     width=0.7,
 )
@@ -68,27 +68,27 @@ TREMOLO = Section(
 WARM = Section(
     Timbre(tilt=1.1, even=1.0, cutoff=(620, 1900), order=2.0, track=0.35, formants=((400, 300, 2),), floor_hz=90),
     layers=((1, 1), (0.5, 0.3), (2, 0.12)),
-    players=5,
-    detune=9,
-    drift=4,
-    breath=(0.008, 1500, 9000),
+    players=4,
+    detune=4,
+    drift=2,
+    breath=(0.003, 1500, 9000),
 )
 BRIGHT = Section(
     Timbre(tilt=0.95, even=0.9, cutoff=(1600, 6500), order=1.6, track=0.4, formants=((2600, 1800, 3),), floor_hz=110),
     layers=((1, 1), (2, 0.28)),
-    players=6,
-    detune=11,
-    drift=4,
-    breath=(0.02, 3000, 14000),
+    players=5,
+    detune=5,
+    drift=2.5,
+    breath=(0.01, 3000, 14000),
     width=0.9,
 )
 DARK = Section(
     Timbre(tilt=1.2, even=0.8, cutoff=(300, 850), order=2.0, track=0.3, formants=((240, 150, 2),), floor_hz=70),
     layers=((1, 1), (0.5, 0.45)),
-    players=5,
-    detune=10,
-    drift=5,
-    breath=(0.012, 400, 5000),
+    players=4,
+    detune=4,
+    drift=2.5,
+    breath=(0.009, 400, 5000),
     width=0.7,
 )
 DRONE = Section(
@@ -103,9 +103,9 @@ DRONE = Section(
     ),
     layers=((1, 1), (1.5, 0.22), (2, 0.4), (4, 0.08)),
     players=4,
-    detune=7,
-    drift=4,
-    breath=(0.035, 300, 9000),
+    detune=3,
+    drift=2,
+    breath=(0.015, 300, 9000),
     width=0.7,
 )
 CHOIR = Section(
@@ -119,11 +119,11 @@ CHOIR = Section(
         floor_hz=110,
         scatter=1.5,
     ),
-    players=8,
-    detune=10,
-    drift=5,
-    vibrato=18,
-    breath=(0.05, 1500, 10000),
+    players=6,
+    detune=5,
+    drift=2.5,
+    vibrato=12,
+    breath=(0.035, 1500, 10000),
     width=0.9,
 )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from scipy import signal
 
 from core.starter.notes import Note
 from core.starter.synth import dsp, effects, solo
@@ -19,6 +20,10 @@ VELOCITY: Final = 0.7
 CHOKE_SECONDS: Final = 0.03
 LEGATO_SECONDS: Final = 0.035
 GLIDE_SECONDS: Final = 0.12
+MELLOW_SECONDS: Final = 0.5
+OPEN_VELOCITY: Final = 0.85  # from here on a struck note has all its top
+OPEN_HZ: Final = 15_000.0
+OPEN_POWER: Final = 2.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,22 @@ def _sampled(instrument: Sampled, event: Event, bank: Bank, level: float) -> Aud
     if note.glide:
         x = dsp.times(int(GLIDE_SECONDS * dsp.RATE)) / GLIDE_SECONDS
         wave = dsp.bend(wave, note.glide * (1.0 - x * x * (3.0 - 2.0 * x)))
-    return _damp(wave, held, instrument.release)
+    return _damp(_mellow(wave, note.velocity), held, instrument.release)
+
+
+def _mellow(wave: Audio, velocity: float) -> Audio:
+    """`wave`, in place, its attack the duller the softer it was struck: a soft touch leaves the top silent.
+
+    The layers of the bank are few and each starts with a click of its own; high partials are gone after MELLOW_SECONDS.
+    """
+    if velocity >= OPEN_VELOCITY:
+        return wave
+    cutoff = max(OPEN_HZ * (velocity / OPEN_VELOCITY) ** OPEN_POWER, 500.0)
+    n = min(wave.shape[1], int(MELLOW_SECONDS * dsp.RATE))
+    soft = signal.sosfilt(signal.butter(2, cutoff, fs=dsp.RATE, output="sos"), wave[:, :n], axis=1).astype(np.float32)
+    fade = np.linspace(0.0, 1.0, n, dtype=np.float32) ** 6
+    wave[:, :n] = soft + fade * (wave[:, :n] - soft)
+    return wave
 
 
 def _damp(wave: Audio, held: int, release: float) -> Audio:
@@ -178,6 +198,7 @@ def _stroke(kit: Kit, event: Event, bank: Bank, level: float) -> Audio:
     n = min(tone.wave.shape[1], int((event.cut_seconds + CHOKE_SECONDS) * dsp.RATE))
     wave = tone.wave[:, :n].astype(np.float32)
     wave *= np.float32(tone.scale * level * dsp.gain(stroke.level_db + 0.5 * np.sin(2.4 * event.index)))
+    wave = _mellow(wave, 0.35 + 0.65 * note.velocity)
     if n < tone.wave.shape[1]:
         dsp.fade_end(wave, CHOKE_SECONDS)
     return balance(wave, stroke.pan)
