@@ -72,6 +72,13 @@ def test_every_option_is_explained() -> None:
                     assert re.search(rf"`{name}`", text), f"{name} of {command.name} is missing in README, Use it"
 
 
+def test_every_environment_variable_is_explained() -> None:
+    sources = [path.read_text("utf-8") for name in ("core", "gvm_plugin") for path in (ROOT / name).rglob("*.py")]
+    variables = {name for text in sources for name in re.findall(r'"(GVM_[A-Z]+)"', text)}
+    assert variables == {"GVM_CACHE", "GVM_FFMPEG"}
+    assert all(f"`{name}`" in section("Use it") for name in variables)
+
+
 def test_the_table_of_options_is_that_of_the_dataclass() -> None:
     table = {cells[0].strip("`"): cells[1:] for cells in rows(section("Options")) if cells[0].startswith("`--")}
     named = {f"--{field.name.replace('_', '-')}": field.default for field in fields(ScoreOptions)}
