@@ -24,7 +24,7 @@ def naive_delay(codes: torch.Tensor, delays: tuple[int, ...]) -> torch.Tensor:
 
 @given(
     steps=st.integers(1, 12),
-    delays=st.lists(st.integers(0, 5), min_size=1, max_size=6).map(lambda d: tuple([0, *d])),
+    delays=st.lists(st.integers(0, 5), min_size=1, max_size=6).map(lambda d: (0, *d)),
 )
 def test_delay_is_the_naive_pattern_and_undelay_its_inverse(steps: int, delays: tuple[int, ...]) -> None:
     codes = torch.arange(2 * len(delays) * steps).reshape(2, len(delays), steps) % 90
