@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from gvm_plugin.loudness import LoudnessMeter, measure_loudness
+from gvm_plugin.loudness import Loudness, LoudnessMeter, measure_loudness
 from gvm_plugin.onsets import AudioSource, Float32, Float64, OnsetStrength, find_onset
 from gvm_plugin.timeline import SAMPLE_RATE, HitPoint, Span
 
@@ -101,22 +101,25 @@ def measure(
     cues: Sequence[Span] | None = None,
     speech: Sequence[Span] = (),
     ducking: Sequence[tuple[float, float]] = (),
-    mix: Path | Float32 | None = None,
+    mix: Path | Float32 | Loudness | None = None,
 ) -> Measures:
     """Figures of `music` (a WAV, or [2, N] at 48 kHz), before ducking, against its picture. All times in seconds.
 
     cues: where there should be music (None: everywhere). ducking: (seconds, dB) keyframes of the gain that the mix
-    applies. mix: music and original sound together; loudness and peak are those of `music` when there is none.
+    applies. mix: music and original sound together, or their loudness and peak if measured before; those of `music`
+    count when there is none.
     """
     source = AudioSource(music)
     onsets, levels, clicks, spectrum, meter = (
-        OnsetStrength(), LevelMeter(), ClickFinder(), SpectrumMeter(), LoudnessMeter(true_peak=True)
+        OnsetStrength(), LevelMeter(), ClickFinder(), SpectrumMeter(), LoudnessMeter(true_peak=mix is None)
     )  # fmt: skip
     for block in source.blocks():
         for part in (onsets, levels, clicks, spectrum, meter):
             part.push(block)
     alone = meter.result()
-    whole = alone if mix is None else measure_loudness(AudioSource(mix).blocks(), true_peak=True)
+    whole = alone if mix is None else mix
+    if not isinstance(whole, Loudness):
+        whole = measure_loudness(AudioSource(whole).blocks(), true_peak=True)
     times, strength = onsets.finish()
     power = levels.finish()
     heard = tuple(_hit_error(source, hit) for hit in hits)

@@ -80,7 +80,7 @@ class MixSettings:
 class MixReport:
     """What came out. Loudness in LUFS, None where there is silence.
 
-    lufs, true_peak_dbtp    of the mix as written
+    loudness                of the mix as written; lufs and true_peak_dbtp are in it
     gain_db                 the one gain on everything; all that happened to the film's own sound
     music_gain_db           on the music before that; music_lufs: the music in the mix before ducking
     original_lufs, speech_lufs      of the film's sound as it came; its speech alone
@@ -92,8 +92,7 @@ class MixReport:
     music: Path
     stems: dict[str, Path]
     samples: int
-    lufs: float | None
-    true_peak_dbtp: float | None
+    loudness: Loudness
     gain_db: float
     music_gain_db: float
     music_lufs: float | None
@@ -103,6 +102,16 @@ class MixReport:
     limited_seconds: float
     max_reduction_db: float
     warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def lufs(self) -> float | None:
+        """Integrated loudness of the mix."""
+        return self.loudness.integrated_lufs
+
+    @property
+    def true_peak_dbtp(self) -> float | None:
+        """True peak of the mix."""
+        return self.loudness.true_peak_dbtp
 
 
 @dataclass(frozen=True)
@@ -158,8 +167,7 @@ def mix(
         music=music_path,
         stems=dict(stem_paths or {}),
         samples=samples,
-        lufs=out.loudness.integrated_lufs,
-        true_peak_dbtp=out.loudness.true_peak_dbtp,
+        loudness=out.loudness,
         gain_db=out.gain_db,
         music_gain_db=music_gain_db,
         music_lufs=None if levels.music is None else levels.music + total_db,

@@ -376,5 +376,5 @@ def _measure(sheet: CueSheet, analysis: Analysis, mixed: MixReport) -> Measures:
         cues=[cue.span for cue in sheet.sounding],
         speech=sheet.speech,
         ducking=[(key.seconds, key.gain_db) for key in mixed.keyframes],
-        mix=mixed.mix,
+        mix=mixed.loudness,
     )
