@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from core.pipeline import MusicRequest
 
 Audio = npt.NDArray[np.float32]  # [2, N] at 48 kHz
+Progress = Callable[[float], None]
 
 GENERATORS: Final = ("starter", "tone")
 
@@ -94,8 +95,11 @@ class MusicGenerator(Protocol):
     def open_encoder(self) -> FrameEncoder:
         """A fresh encoder for one film."""
 
-    def generate(self, requests: Sequence[CueRequest]) -> Iterator[CueTake]:
-        """A take for each request, in order; lazily, so that one take at a time is in memory."""
+    def generate(self, requests: Sequence[CueRequest], progress: Progress | None = None) -> Iterator[CueTake]:
+        """A take for each request, in order; lazily, so that one take at a time is in memory.
+
+        progress: takes the share done, 0..1, of what comes before the first take.
+        """
 
 
 def load_generator(name: str, device: str = "auto") -> MusicGenerator:
@@ -124,9 +128,9 @@ class StarterGenerator:
         """A fresh encoder for one film."""
         return self._model.open_encoder()
 
-    def generate(self, requests: Sequence[CueRequest]) -> Iterator[CueTake]:
+    def generate(self, requests: Sequence[CueRequest], progress: Progress | None = None) -> Iterator[CueTake]:
         """A take for each request, in order: the codes of all side by side, then the sound of one after the other."""
-        music = self._model.generate_music([_music_request(request) for request in requests])
+        music = self._model.generate_music([_music_request(request) for request in requests], progress)
         for request, take in zip(requests, music, strict=True):
             start = request.span.start
             bars = take.grid.seconds[take.grid.bar_starts()]
@@ -220,7 +224,7 @@ class ToneGenerator:
         """A fresh encoder for one film."""
         return GridEncoder()
 
-    def generate(self, requests: Sequence[CueRequest]) -> Iterator[CueTake]:
+    def generate(self, requests: Sequence[CueRequest], progress: Progress | None = None) -> Iterator[CueTake]:
         """A take for each request, in order."""
         return map(_play, requests)
 

@@ -28,6 +28,7 @@ from gvm_plugin import cuesheet, cuesheet_reader
 from gvm_plugin.cache import Cache
 from gvm_plugin.cuesheet import CueSheet
 from gvm_plugin.delivery import Finished, deliver, provenance, report_of
+from gvm_plugin.memory import give_back
 from gvm_plugin.options import ScoreOptions
 from gvm_plugin.outputs import Outputs, check_name, outputs_of, outputs_of_sheet
 from gvm_plugin.takes import TakeMaker, Takes, chosen_takes, margins
@@ -48,7 +49,7 @@ Progress = Callable[[str, float], None]  # (stage, share done 0..1); what it rai
 
 _SECOND_OF_SOUND: Final = 48_000 * 2 * 4  # bytes
 
-STAGES: Final = ("analyse", "generate", "assemble", "mix", "measure", "deliver")
+STAGES: Final = ("analyse", "generate", "assemble", "mix", "measure", "mux", "deliver")
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,6 +239,7 @@ def _analyse(job: _Job, sha256: str) -> Analysis:
         except (OSError, ValueError, KeyError, BadZipFile):  # not there, of another version, or damaged
             analysis = analyse(job.video, job.generator.open_encoder(), tell)
             job.cache.keep(analysis.to_file, place)
+            give_back()
             return analysis
         return replace(known, info=replace(known.info, path=job.video))
 
@@ -263,10 +265,13 @@ def _produce(job: _Job, analysis: Analysis, sheet: CueSheet, edited: Path | None
         with job.stage("measure"):
             measures = _measure(sheet, analysis, mixed)
 
-        # 5. Film, music, sheet and the rest into place.
+        # 5. The untouched picture with the mix.
+        with job.stage("mux"):
+            film, lost = _mux(job, analysis, sheet, mixed, work)
+
+        # 6. Film, music, sheet and the rest into place.
         with job.stage("deliver"):
             made = replace(sheet, provenance=provenance(sheet, takes, job.generator))
-            film, lost = _mux(job, analysis, sheet, mixed, work)
             finished = Finished(made, takes, mixed, film, edited)
             files = deliver(finished, job.outputs)
 

@@ -14,10 +14,12 @@ from gvm_plugin import __version__
 from gvm_plugin.cache import Cache, StoredTake, content_key, file_sha256
 from gvm_plugin.cuesheet import Cue, CueSheet, derive_seed
 from gvm_plugin.generators import CueRequest, MusicGenerator
+from gvm_plugin.memory import give_back
 
 TakeId = tuple[str, int]  # (cue id, number of the take)
 Takes = Mapping[TakeId, StoredTake]
 
+WRITING: Final = 0.25  # share of the work that is writing the notes; the rest is playing them
 _FORMAT: Final = 1  # raise it when kept takes must not be used any more
 
 
@@ -36,13 +38,16 @@ class TakeMaker:
         found = {take_id: self.cache.find_take(key) for take_id, key in keys.items()}
         missing = [take_id for take_id, take in found.items() if take is None]
         made: dict[TakeId, StoredTake] = {}
-        music = self.generator.generate([self.requests[take_id] for take_id in missing]) if missing else iter(())
+        asked = [self.requests[take_id] for take_id in missing]
+        music = self.generator.generate(asked, lambda share: tell(WRITING * share)) if missing else iter(())
         for take_id, take in zip(missing, music, strict=True):
             expected = (2, self.requests[take_id].samples)
             if take.audio.shape != expected:
                 raise ModelError(f"model {self.generator.name} made {take.audio.shape} samples instead of {expected}")
             made[take_id] = self.cache.store_take(keys[take_id], take)
-            tell(len(made) / len(missing))
+            del take
+            give_back()
+            tell(WRITING + (1 - WRITING) * len(made) / len(missing))
         return {take_id: made.get(take_id) or found[take_id] for take_id in keys}  # type: ignore[misc]
 
     @cached_property
@@ -63,7 +68,7 @@ class TakeMaker:
             span=cue.span,
             features=self.features,
             style=cue.style,
-            valence=cue.mood,
+            valence=cue.valence,
             energy=cue.energy,
             tempo=cue.tempo,
             key=cue.key,

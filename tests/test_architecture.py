@@ -18,6 +18,7 @@ PLUGIN_LAYERS = [
     "generators",
     "models",
     "ffmpeg",
+    "memory",
     "probe",
     "wav",
     "loudness",

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,7 +108,7 @@ def test_what_others_put_there_is_not_replaced_unasked(folder: Path) -> None:
 
 def test_an_unforeseen_error_is_recorded_and_the_job_goes_on(folder: Path) -> None:
     class Crashing(ToneGenerator):
-        def generate(self, requests: list[CueRequest]) -> Iterator[CueTake]:  # type: ignore[override]
+        def generate(self, requests: Sequence[CueRequest], progress: object = None) -> Iterator[CueTake]:
             if requests[0].span.end == 0:
                 return super().generate(requests)
             raise ZeroDivisionError("oh")

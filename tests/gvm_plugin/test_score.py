@@ -27,7 +27,7 @@ class Counting(ToneGenerator):
     def __init__(self) -> None:
         self.asked: list[tuple[str, int]] = []
 
-    def generate(self, requests: Sequence[CueRequest]) -> Iterator[CueTake]:
+    def generate(self, requests: Sequence[CueRequest], progress: object = None) -> Iterator[CueTake]:
         self.asked += [(request.cue_id, request.take) for request in requests]
         return super().generate(requests)
 
