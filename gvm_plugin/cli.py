@@ -35,7 +35,7 @@ _OPTIONS: tuple[Callable[[_F], _F], ...] = (
     click.option("--mood", type=float, help="-1 dark or sad .. 1 bright or happy; default: from the picture."),
     click.option("--energy", type=float, help="0 calm .. 1 driving; default: from the picture."),
     click.option("--tempo", type=float, metavar="BPM", help="Beats per minute; default: what fits the cuts."),
-    click.option("--key", help="C, F#, Bb, Am ...; default: open."),
+    click.option("--key", help="C, F#, Bb; Am for minor; default: open."),
     click.option("--seed", type=int, help="Another number, other music."),
     click.option("--takes", type=int, metavar="N", help="Alternatives to make of each cue."),
     click.option("--preset", type=click.Choice(list(PRESETS)), help="Loudness: web -14, podcast -16, broadcast -23."),

@@ -23,6 +23,8 @@ from gvm_plugin.timeline import HitPoint, Shot, Span
 
 VERSION: Final = 1
 SUFFIX: Final = ".cues.yaml"
+MINOR_MOOD: Final = -0.3  # models tell minor from major by the mood; from here down it is minor
+MAJOR_MOOD: Final = 0.2  # and from here up major
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,13 @@ class Cue:
     silent: bool = False
     hits: tuple[HitPoint, ...] = ()
     reason: str = ""
+
+    @property
+    def valence(self) -> float | None:
+        """The mood as a model is asked for it: in a minor key never brighter than MINOR_MOOD."""
+        if self.key is None or not self.key.endswith("m"):
+            return self.mood
+        return MINOR_MOOD if self.mood is None else min(self.mood, MINOR_MOOD)
 
 
 @dataclass(frozen=True)
@@ -143,7 +152,7 @@ The cues, in the order of the film; where there is none, there is no music.
   mood        -1 dark or sad .. 1 bright or happy; auto leaves it to the model
   energy      0 calm .. 1 driving; auto
   tempo       beats per minute; auto lets it fit the hit points
-  key         C, F#, Bb, Am ...; auto
+  key         C, F#, Bb, Am ...; auto. An m makes it minor; without one the mood decides
   seed        another number, other music
   take        which of the alternatives is used, counted from 1
   silent      true: no music here

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from core.errors import FFmpegError, MissingDependencyError
 log = logging.getLogger(__name__)
 
 OVERRIDE: Final = "GVM_FFMPEG"  # environment variable naming another ffmpeg
+_SPEAKER: Final = re.compile(r"^(\[[^\]]* @ 0x[0-9a-f]+\] )+")  # which part of ffmpeg says it, and where that lies
 TAIL: Final = 2000  # characters of ffmpeg's messages that an error keeps
 
 
@@ -59,7 +61,7 @@ def run_ffmpeg(arguments: Sequence[str], timeout_seconds: float | None = None) -
     messages = done.stderr.decode(errors="replace")
     if done.returncode != 0:
         lines = [line for line in messages.splitlines() if line.strip()]
-        last = lines[-1].strip() if lines else "no message"
+        last = _SPEAKER.sub("", lines[-1].strip()) if lines else "no message"
         raise FFmpegError(f"ffmpeg failed ({done.returncode}): {last}", argv, messages[-TAIL:])
     return messages
 

@@ -127,7 +127,8 @@ def mux(
             os.replace(partial, out)
     except FFmpegError as err:
         if not _is_about_disk(err):
-            raise
+            message = f"{shown_name(info.path)}: {err}; convert it to mp4 and try again"
+            raise FFmpegError(message, err.argv, err.stderr_tail) from err
         raise DeliveryError(
             f"{shown_name(out)}: can't be written to {out.parent} ({_reason(err)}); make room and run again"
         ) from err

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from gvm_plugin.character import Character, Looks, characterise, choose_style, difference, mean_look
-from gvm_plugin.cuesheet import Cue, CueSheet, Settings, derive_seed, format_time, quantise
+from gvm_plugin.cuesheet import MAJOR_MOOD, MINOR_MOOD, Cue, CueSheet, Settings, derive_seed, format_time, quantise
 from gvm_plugin.options import AUTO, ScoreOptions
 from gvm_plugin.timeline import HitPoint, Shot, Span
 
@@ -175,7 +175,7 @@ def _cue(
         id=cue_name(index),
         span=span,
         style=style,
-        mood=round(character.mood, 2) if options.mood is None else options.mood,
+        mood=_mood(character, options),
         energy=round(character.energy, 2) if options.energy is None else options.energy,
         tempo=options.tempo,
         key=options.key,
@@ -214,8 +214,16 @@ def _tidy(spans: Sequence[Span], duration: float) -> list[Span]:
     return [Span(start, end) for start, end in grid if end > start]
 
 
+def _mood(character: Character, options: ScoreOptions) -> float:
+    """The mood asked for, else the picture's, as far as the key asked for allows it."""
+    if options.mood is not None:
+        return options.mood
+    mood = round(character.mood, 2)
+    if options.key is None:
+        return mood
+    return min(mood, MINOR_MOOD) if options.key.endswith("m") else max(mood, MAJOR_MOOD)
+
+
 def _music_warning(span: Span) -> str:
-    return (
-        f"music of its own from {format_time(span.start)} to {format_time(span.end)}: no cue there; "
-        "set silent to false in the cue sheet if you want one"
-    )
+    start, end = (format_time(round(moment, 1)) for moment in (span.start, span.end))
+    return f"music of its own from {start} to {end}: no cue there; set silent to false in the cue sheet if you want one"
