@@ -214,6 +214,8 @@ def _check_free(results: Sequence[Path], video: Path, overwrite: bool) -> None:
     for path in results:
         if path.exists() and path.samefile(video):
             raise DeliveryError(f"{path}: is the film itself, which stays as it is; choose another place with --out")
+        if path.exists() and not overwrite and path.name.endswith(cuesheet.SUFFIX):
+            raise DeliveryError(f"{path}: is there already; `gvm render` makes what it says, --overwrite replaces it")
         if path.exists() and not overwrite:
             raise DeliveryError(f"{path}: is there already; take another place with --out, or --overwrite")
 

@@ -87,10 +87,18 @@ def bad_file(kind: str, folder: Path, clip: Callable[..., Path], name: str = "fi
     elif kind == "only sound":
         sound_only(path)
     elif kind == "no picture":
-        numbered(path, [], Fraction(1, 30))
+        without_pictures(path)
     elif kind == "short":
         numbered(path, [0], Fraction(1, 30))
     return path
+
+
+def without_pictures(path: Path) -> None:
+    """A film of no length: a video stream that holds nothing."""
+    with av.open(str(path), "w") as output:
+        video = output.add_stream("libx264", rate=Fraction(30))
+        video.width, video.height, video.pix_fmt = 64, 36, "yuv420p"
+        output.start_encoding()
 
 
 def sound_only(path: Path) -> None:
