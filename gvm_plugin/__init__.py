@@ -7,7 +7,7 @@ The modules, each importing only from those above it (tests/test_architecture.py
     generators       the MusicGenerator protocol; the small ToneGenerator
     models           which models there are, their licences and cards
     ffmpeg           the only module that starts a program
-    memory           what was freed goes back to the system
+    machine          how memory and threads of the machine are used
     probe            what is in a media file; its sound in blocks
     wav, loudness, limiter, onsets    sound files in blocks; what one can measure and mend in them
     speech, music_detection, picture_pass, analysis    the one pass over a film

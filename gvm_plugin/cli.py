@@ -18,6 +18,7 @@ import click
 
 from core.errors import GVMError
 from gvm_plugin import __version__
+from gvm_plugin.machine import compute_in_one_thread
 from gvm_plugin.options import AUTO, ORIGINALS, PRESETS, STYLES, ScoreOptions
 
 if TYPE_CHECKING:
@@ -209,6 +210,7 @@ def doctor_command() -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    compute_in_one_thread()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     sys.exit(run(arguments))
 

@@ -28,7 +28,7 @@ from gvm_plugin import cuesheet, cuesheet_reader
 from gvm_plugin.cache import Cache
 from gvm_plugin.cuesheet import CueSheet
 from gvm_plugin.delivery import Finished, deliver, provenance, report_of
-from gvm_plugin.memory import give_back
+from gvm_plugin.machine import give_memory_back
 from gvm_plugin.options import ScoreOptions
 from gvm_plugin.outputs import Outputs, check_name, outputs_of, outputs_of_sheet
 from gvm_plugin.takes import TakeMaker, Takes, chosen_takes, margins
@@ -241,7 +241,7 @@ def _analyse(job: _Job, sha256: str) -> Analysis:
         except (OSError, ValueError, KeyError, BadZipFile):  # not there, of another version, or damaged
             analysis = analyse(job.video, job.generator.open_encoder(), tell)
             job.cache.keep(analysis.to_file, place)
-            give_back()
+            give_memory_back()
             return analysis
         return replace(known, info=replace(known.info, path=job.video))
 

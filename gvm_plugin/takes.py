@@ -14,7 +14,7 @@ from gvm_plugin import __version__
 from gvm_plugin.cache import Cache, StoredTake, content_key, file_sha256
 from gvm_plugin.cuesheet import Cue, CueSheet, derive_seed
 from gvm_plugin.generators import CueRequest, MusicGenerator
-from gvm_plugin.memory import give_back
+from gvm_plugin.machine import give_memory_back
 
 TakeId = tuple[str, int]  # (cue id, number of the take)
 Takes = Mapping[TakeId, StoredTake]
@@ -46,7 +46,7 @@ class TakeMaker:
                 raise ModelError(f"model {self.generator.name} made {take.audio.shape} samples instead of {expected}")
             made[take_id] = self.cache.store_take(keys[take_id], take)
             del take
-            give_back()
+            give_memory_back()
             tell(WRITING + (1 - WRITING) * len(made) / len(missing))
         return {take_id: made.get(take_id) or found[take_id] for take_id in keys}  # type: ignore[misc]
 

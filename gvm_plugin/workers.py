@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from gvm_plugin.machine import THREAD_VARIABLES
 from gvm_plugin.options import ScoreOptions
 from gvm_plugin.score import check_licence, open_generator
 
@@ -38,7 +39,6 @@ _MEMORY_SHARE: Final = 0.5  # of the machine's memory that workers may fill
 _TELL_SECONDS: Final = 0.1  # between two messages of a worker about how far it is
 _PRELOAD: Final = ("gvm_plugin.score", "gvm_plugin.picture_pass", "gvm_plugin.mix", "gvm_plugin.measure")
 _PRELOAD_STARTER: Final = ("core.pipeline", "librosa", "scipy.signal")
-_THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def usual_count(films: int) -> int:
@@ -143,7 +143,7 @@ def _pool(count: int, options: ScoreOptions) -> Iterator[_Pool]:
 @contextmanager
 def _few_threads(count: int) -> Iterator[None]:
     """Context in which processes are started that compute with `count` threads, unless the user says otherwise."""
-    ours = [name for name in _THREAD_VARIABLES if name not in os.environ]
+    ours = [name for name in THREAD_VARIABLES if name not in os.environ]
     os.environ.update(dict.fromkeys(ours, str(count)))
     try:
         yield

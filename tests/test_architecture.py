@@ -18,7 +18,7 @@ PLUGIN_LAYERS = [
     "generators",
     "models",
     "ffmpeg",
-    "memory",
+    "machine",
     "probe",
     "wav",
     "loudness",
