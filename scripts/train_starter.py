@@ -47,6 +47,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=100.0)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--start-from", type=Path, help="a model folder whose weights to go on from")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("core/starter/weights"))
     parser.add_argument("--work", type=Path, default=Path("build/starter"))
@@ -81,8 +83,10 @@ def main() -> None:
         training={"scenes": args.scenes, "pieces": len(pieces), "minutes": args.minutes, "seed": args.seed},
     )  # fmt: skip
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    fresh = checkpoint.load(args.start_from)[0].train() if args.start_from else GVMGen(config)
+    recipe = Recipe(seconds=60 * args.minutes, learning_rate=args.learning_rate)
     model = train(
-        GVMGen(config).to(device), batches, held_out, Recipe(seconds=60 * args.minutes), args.work / "log.jsonl",
+        fresh.to(device), batches, held_out, recipe, args.work / "log.jsonl",
         keep=lambda average: checkpoint.save(average, card, args.out),
     )  # fmt: skip
     print(json.dumps({"parameters": sum(p.numel() for p in model.parameters()), **evaluate(model, held_out)}))

@@ -95,8 +95,9 @@ class Windows:
         from core.starter.controls import lagged
 
         seen = [_frames(piece, first, last) for piece, first, last in windows]
-        steps = max(last - first for _, first, last in windows)
-        frames = max(1, max(stop - start for start, stop in seen))
+        # Few different shapes: the matrix library compiles a kernel for each (three times slower without this).
+        steps = _round_up(max(last - first for _, first, last in windows), 32)
+        frames = _round_up(max(1, max(stop - start for start, stop in seen)), 20)
         size, lag = len(windows), self.longest_delay
         piece0 = windows[0][0]
         patches = np.zeros((size, frames, *piece0.patches.shape[1:]), np.float32)
@@ -122,6 +123,10 @@ class Windows:
         windows = plan_windows(piece.step_seconds)
         chosen = windows[rng.integers(len(windows))]
         return chosen.first, chosen.last
+
+
+def _round_up(count: int, multiple: int) -> int:
+    return -(-count // multiple) * multiple
 
 
 def _frames(piece: Piece, first: int, last: int) -> tuple[int, int]:
