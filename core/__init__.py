@@ -1,6 +1,7 @@
 """The GVMGen model and everything that turns picture into music. Knows tensors; never mixes or muxes.
 
-Modules, each importing only from those above it:
+Modules, each importing only from those above it (but for `starter`: its vocabulary comes before everything, its
+corpus after `training.data`):
 
 errors      the GVMError tree
 shapes      shape letters; sample, frame and code rates
