@@ -253,8 +253,8 @@ class Engine:
 def _one_thread(device: torch.device) -> Iterator[None]:
     """Context in which torch computes on the CPU in one thread.
 
-    A step's matrices are small, so threads mostly wait for each other: on two busy cores decoding took 37 times as
-    long with two of them. It also gives the same sums on any machine.
+    A step's matrices are small, so threads mostly wait for each other: on two busy cores decoding took 25 times the
+    CPU time with two of them. It also gives the same sums on any machine.
     """
     before = torch.get_num_threads()
     try:

@@ -5,6 +5,7 @@ Audio is float32 [2, N] (channels x samples). Knows nothing of pictures, cues or
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -90,13 +91,13 @@ class OnsetStrength:
     _loudest: float = field(default=-np.inf, init=False)
 
     def __post_init__(self) -> None:
-        import librosa
         import soxr
+        from scipy.signal import get_window
 
         self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115  # closed by finish
         self._resampler = soxr.ResampleStream(SAMPLE_RATE, ONSET_RATE, 1, dtype="float32")
-        self._filters = librosa.filters.mel(sr=ONSET_RATE, n_fft=_FFT, n_mels=_MELS, fmax=ONSET_RATE / 2)
-        self._window = librosa.filters.get_window("hann", _FFT).astype(np.float32)
+        self._filters = mel_filters()
+        self._window = get_window("hann", _FFT).astype(np.float32)
 
     def push(self, block: Float32) -> None:
         """Take the next [2, n] samples."""
@@ -134,6 +135,21 @@ class OnsetStrength:
             self._frames += count
             waiting = waiting[count * ONSET_HOP :]
         self._waiting = waiting
+
+
+def mel_filters() -> Float32:
+    """[_MELS, _FFT // 2 + 1] triangles of equal area on the mel scale of Slaney's auditory toolbox (as in librosa).
+
+    That scale is straight up to 1 kHz (3 mel per 200 Hz), then logarithmic (27 mel per factor of 6.4).
+    """
+    knee, log_step = 15.0, math.log(6.4) / 27.0
+    top = knee + math.log(ONSET_RATE / 2 / 1000.0) / log_step
+    mel = np.linspace(0.0, top, _MELS + 2)
+    corners = np.where(mel < knee, mel * 200.0 / 3.0, 1000.0 * np.exp(log_step * (mel - knee)))  # Hz
+    hertz = np.arange(_FFT // 2 + 1) * (ONSET_RATE / _FFT)
+    low, middle, high = (corners[shift : shift + _MELS, None] for shift in range(3))
+    triangles = np.minimum((hertz - low) / (middle - low), (high - hertz) / (high - middle))
+    return np.asarray(np.maximum(triangles, 0.0) * 2.0 / (high - low), np.float32)
 
 
 def find_onset(audio: AudioSource, seconds: float) -> float | None:

@@ -38,7 +38,7 @@ WORKER_BYTES: Final = 1_300_000_000  # of memory for a worker, with room
 _MEMORY_SHARE: Final = 0.5  # of the machine's memory that workers may fill
 _TELL_SECONDS: Final = 0.1  # between two messages of a worker about how far it is
 _PRELOAD: Final = ("gvm_plugin.score", "gvm_plugin.picture_pass", "gvm_plugin.mix", "gvm_plugin.measure")
-_PRELOAD_STARTER: Final = ("core.pipeline", "librosa", "scipy.signal")
+_PRELOAD_STARTER: Final = ("core.pipeline", "scipy.signal")
 
 
 def usual_count(films: int) -> int:

@@ -78,6 +78,15 @@ def clicks_of(audio: Float32, block: int = RATE) -> tuple[float, ...]:
 # --- onsets and hit points
 
 
+def test_mel_filters_are_librosas() -> None:
+    import librosa
+
+    from gvm_plugin.onsets import mel_filters
+
+    expected = librosa.filters.mel(sr=32_000, n_fft=2048, n_mels=128, fmax=16_000)
+    assert np.allclose(mel_filters(), expected, atol=1e-6 * expected.max())
+
+
 def test_onset_strength_is_librosas_whatever_the_blocks() -> None:
     import librosa
 
