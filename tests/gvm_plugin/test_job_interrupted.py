@@ -78,7 +78,7 @@ def left_over(out: Path) -> list[str]:
 
 def finish(folder: Path, jobs: int) -> None:
     process = start(folder, jobs)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said
     out = folder / "scored"
     assert set(results(out)) == WHOLE
@@ -111,7 +111,7 @@ def test_ctrl_c_at_any_moment(folder: Path, jobs: int) -> None:
         process = start(folder, jobs)
         time.sleep(chance.uniform(0.4, 1.2))
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to everyone in the foreground
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=300)
         assert process.returncode in (130, 0)  # 0: it was finished
         assert "Traceback" not in said
         if process.returncode == 130:
