@@ -50,6 +50,8 @@ class Mixdown:
 
 
 _ECHO = {"electronic": 0.22, "ambient": 0.18, "upbeat": 0.12, "lofi": 0.08}
+# dB before the bus: styles of short, sharp notes need more, so that their peaks are rounded as the others' are.
+_DRIVE = {"documentary": 3.0, "acoustic": 2.5, "lofi": 2.5, "chinese": 2.5, "funk": 3.0, "ambient": 1.0, "upbeat": 1.0}
 _PUMP = {"electronic": 5.0, "upbeat": 2.5, "lofi": 2.0}
 
 
@@ -66,4 +68,4 @@ def palette_mixdown(palette: Palette, style: str) -> Mixdown:
             chorus=part.instrument == "electric_piano",
             pump_db=_PUMP.get(style, 0.0) if stem in ("pad", "bass") else 0.0,
         )
-    return Mixdown(palette.room, channels)
+    return Mixdown(palette.room, channels, master_db=_DRIVE.get(style, 0.0))
