@@ -103,7 +103,7 @@ def score_folder_command(
 
     place = out_folder(folder, out)
     if dry_run:
-        return _print_forecast(list_films(folder, place, recursive), place, options)
+        return _print_forecast(list_films(folder, place, recursive), place, options, jobs)
     with FolderBars(quiet) as bars:
         bars.films(len(list_films(folder, place, recursive)))
         result = score_folder(
@@ -270,9 +270,10 @@ def _print_sheet(sheet: CueSheet) -> None:
     _print_table(rows)
 
 
-def _print_forecast(films: list[Film], out: Path, options: ScoreOptions) -> int:
+def _print_forecast(films: list[Film], out: Path, options: ScoreOptions, jobs: int | None = 1) -> int:
     from gvm_plugin.preflight import forecast, free_bytes
     from gvm_plugin.score import check_licence, open_generator
+    from gvm_plugin.workers import usual_count
 
     generator = open_generator(options)
     check_licence(generator, options.monetised)
@@ -287,7 +288,8 @@ def _print_forecast(films: list[Film], out: Path, options: ScoreOptions) -> int:
             rows.append((name, cues, f"{item.minutes:.1f}", f"{item.disk_bytes / 1e6:.0f} MB", ""))
     _print_table(rows)
     needed, free = sum(item.disk_bytes for item in outlook), free_bytes(out)
-    minutes = sum(item.minutes for item in outlook)
+    at_once = jobs or usual_count(sum(not item.skip for item in outlook))
+    minutes = max([sum(item.minutes for item in outlook) / at_once, *(item.minutes for item in outlook)])
     click.echo(f"\nin all about {minutes:.1f} minutes and {needed / 1e9:.2f} GB; {free / 1e9:.1f} GB are free in {out}")
     if needed > free:
         _say_error("not enough room for all of it; make room, or choose another folder with --out")

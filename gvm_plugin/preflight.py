@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
     from gvm_plugin.generators import MusicGenerator
 
 USUAL_CUE: Final = 60.0  # seconds
-ANALYSIS_SECONDS: Final = 0.06  # per second and megapixel of film, on the machine where the yardstick takes YARDSTICK
-MUSIC_SECONDS: Final = 0.10  # per second of film and take: generation, mix and measuring, there
-YARDSTICK: Final = 0.030  # seconds
+# Seconds of one core, as `scripts/bench_score.py` shows them, on the machine where the yardstick takes YARDSTICK.
+ANALYSIS_SECONDS: Final = 0.075  # per second and megapixel of film
+MUSIC_SECONDS: Final = 0.05  # per second of film and take: writing and playing the notes
+FINISH_SECONDS: Final = 0.04  # per second of film: mix, measuring, encoding the sound
+YARDSTICK: Final = 0.0115  # seconds
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def _forecast(film: Film, out: Path, options: ScoreOptions, generator: MusicGene
         work = seconds * pace
     else:
         megapixels = info.width * info.height / 1e6
-        work = seconds * (ANALYSIS_SECONDS * megapixels + MUSIC_SECONDS * options.takes) * _slowness()
+        work = seconds * (ANALYSIS_SECONDS * megapixels + MUSIC_SECONDS * options.takes + FINISH_SECONDS) * _slowness()
     counted = _count_cues(film, out)
     return Forecast(
         film,
@@ -105,6 +108,7 @@ def _pace(out: Path) -> float | None:
     return statistics.median(paces) if paces else None
 
 
+@cache
 def _slowness() -> float:
     """How many times slower than usual this machine is: a little arithmetic, timed."""
     import numpy as np
