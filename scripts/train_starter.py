@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Build the starter's corpus and train its weights: `scripts/train_starter.py` (under 3 hours on 2 cores).
+"""Build the starter's corpus and train its weights: `scripts/train_starter.py` (about 75 minutes on 2 cores).
 
-    scripts/train_starter.py [--scenes 6000] [--minutes 100] [--out core/starter/weights] [--work build/starter]
+    scripts/train_starter.py [--scenes 4500] [--minutes 60] [--out core/starter/weights] [--work build/starter]
 
 The corpus goes to --work in shards that are kept (a second run goes on where the first stopped). The last line is
 JSON: held-out cross-entropy per stream with the right picture, with another film's, and with none.
@@ -43,8 +43,8 @@ def build_corpus(scenes: int, folder: Path, processes: int) -> list[Path]:
 def main() -> None:
     """Parse arguments, build, train, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scenes", type=int, default=6000)
-    parser.add_argument("--minutes", type=float, default=100.0)
+    parser.add_argument("--scenes", type=int, default=4500)
+    parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--learning-rate", type=float, default=1e-3)

@@ -30,8 +30,8 @@ from core.starter.synth.percussion import strike
 LAYERS: Final = (0.35, 0.65, 0.92)
 LAYER_EDGES: Final = (0.50, 0.79)
 VARIATIONS: Final = 2
-MEMORY_BYTES: Final = 160 << 20
-DISK_BYTES: Final = 320 << 20
+MEMORY_BYTES: Final = 112 << 20
+DISK_BYTES: Final = 1 << 30  # every style has two or three orchestras of about 40 MB
 _HEADER: Final = struct.Struct("<4sIIf")
 _MAGIC: Final = b"gvmT"
 
