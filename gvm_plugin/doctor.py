@@ -15,7 +15,7 @@ from core.errors import GVMError
 from gvm_plugin import __version__
 
 NEEDED: Final = (
-    "av", "click", "jinja2", "librosa", "mido", "moviepy", "numpy", "opencv-python-headless", "ruamel.yaml",
+    "av", "click", "jinja2", "mido", "moviepy", "numpy", "opencv-python-headless", "ruamel.yaml",
     "safetensors", "scenedetect-headless", "scipy", "silero-vad", "soundfile", "torch", "tqdm",
 )  # fmt: skip
 OPTIONAL: Final = {"tinysoundfont": "plays --soundfont files: pip install --no-deps tinysoundfont"}

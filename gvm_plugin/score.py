@@ -305,12 +305,12 @@ def _mux(
     job: _Job, analysis: Analysis, sheet: CueSheet, mixed: MixReport, work: Path
 ) -> tuple[Path | None, Sequence[str]]:
     """(the film with its score, still in the work folder, what of the source couldn't be kept)."""
-    from gvm_plugin.mux import mux
+    from gvm_plugin.encode import deliver_film
 
     settings = sheet.settings
     if settings.music_only:
         return None, ()
-    report = mux(
+    report = deliver_film(
         analysis.info,
         mixed.mix,
         work / f"film{job.outputs.film.suffix}",

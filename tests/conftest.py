@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -145,3 +146,8 @@ def speechlike(times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     syllable = np.clip(np.sin(np.pi * (place % 1)) * 1.6, 0, 1)
     breath = np.random.default_rng(0).normal(0, 0.02, len(times)) * (1 - syllable)
     return np.asarray(0.25 * wave * syllable + breath)
+
+
+def heed_ctrl_c() -> None:
+    """To be run in a child process: a shell in the background hands on SIGINT as ignored, and Python keeps it so."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -39,6 +39,7 @@ PLUGIN_LAYERS = [
     "ducking",
     "mix",
     "mux",
+    "encode",
     "measure",
     "report_view",
     "report",

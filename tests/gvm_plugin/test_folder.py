@@ -18,6 +18,7 @@ from gvm_plugin.folder import FilmResult, FolderScore, collect_videos, list_film
 from gvm_plugin.generators import CueRequest, CueTake, ToneGenerator
 from gvm_plugin.options import ScoreOptions
 from gvm_plugin.preflight import forecast
+from tests.conftest import heed_ctrl_c
 
 ClipFactory = Callable[..., Path]
 TONE = ScoreOptions(model="tone")
@@ -193,7 +194,8 @@ def test_ctrl_c_ends_with_130_and_nothing_half(clip_factory: ClipFactory, tmp_pa
     for index in range(12):
         clip_factory(f"f{index}", seconds=3, cuts=(1.0,)).rename(place / f"f{index}.mp4")
     command = [sys.executable, "-m", "gvm_plugin", "score-folder", str(place), "--model", "tone", "--jobs", jobs]
-    process = subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE, text=True,
+                               preexec_fn=heed_ctrl_c)  # fmt: skip
     records = place / "scored" / ".gvm" / "films"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (records.is_dir() and any(records.iterdir())):

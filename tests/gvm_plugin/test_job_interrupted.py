@@ -16,6 +16,8 @@ import av
 import pytest
 import soundfile
 
+from tests.conftest import heed_ctrl_c
+
 ClipFactory = Callable[..., Path]
 NAMES = ("a.mp4", "b.mov", "c.mp4")
 SAMPLES = 72_000  # of each film
@@ -40,6 +42,7 @@ def start(folder: Path, jobs: int) -> subprocess.Popen[str]:
     options = ["--model", "tone", "--stems", "--midi", "--takes", "2", "--jobs", str(jobs)]
     return subprocess.Popen(
         [sys.executable, "-m", "gvm_plugin", "score-folder", str(folder), *options],
+        preexec_fn=heed_ctrl_c,
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
