@@ -63,7 +63,7 @@ class MixSettings:
     duck_db: float = DEPTH_DB
     original: Literal["keep", "replace"] = "keep"
     separate_track: bool = False
-    codec_headroom_db: float = 0.8
+    codec_headroom_db: float = 0.5
 
     def __post_init__(self) -> None:
         if not -60 <= self.lufs <= -5:

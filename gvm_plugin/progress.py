@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gvm_plugin.folder import FilmResult
 
 # About how the time of a film is shared among its stages.
-WEIGHTS: Final = dict(zip(STAGES, (0.42, 0.28, 0.01, 0.12, 0.05, 0.11, 0.01), strict=True))
+WEIGHTS: Final = dict(zip(STAGES, (0.42, 0.28, 0.01, 0.12, 0.11, 0.05, 0.01), strict=True))
 
 
 def share_of_film(stage: str, share: float) -> float:

@@ -4,7 +4,7 @@
     spot           analyse -> spot: the cue sheet alone
     render         read a cue sheet -> produce
 
-    produce        generate -> assemble -> mix -> measure -> deliver
+    produce        generate -> assemble -> mix -> mux -> measure -> deliver
 
 Takes and analyses are kept by content (see `cache`), so that only what changed is made again. Results appear
 complete: everything is made in a work folder and moved into place at the end, the film last.
@@ -49,7 +49,9 @@ Progress = Callable[[str, float], None]  # (stage, share done 0..1); what it rai
 
 _SECOND_OF_SOUND: Final = 48_000 * 2 * 4  # bytes
 
-STAGES: Final = ("analyse", "generate", "assemble", "mix", "measure", "mux", "deliver")
+_MOST_MIXES: Final = 3
+
+STAGES: Final = ("analyse", "generate", "assemble", "mix", "mux", "measure", "deliver")
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,6 +250,8 @@ def _analyse(job: _Job, sha256: str) -> Analysis:
 
 def _produce(job: _Job, analysis: Analysis, sheet: CueSheet, edited: Path | None = None) -> Score:
     """Make what the sheet says and deliver it. edited: the file of a person's sheet, which keeps its text."""
+    from gvm_plugin.encode import HEADROOM_DB, MARGIN_DB, peak_excess
+
     _check_room(job, sheet)
     maker = TakeMaker(job.cache, job.generator, analysis.features, sheet)
     with job.cache.work_folder(job.outputs.name) as work:
@@ -259,19 +263,24 @@ def _produce(job: _Job, analysis: Analysis, sheet: CueSheet, edited: Path | None
         with job.stage("assemble") as tell:
             music = _assemble(sheet, takes, to_samples(analysis.duration), work, tell)
 
-        # 3. Under the film's own sound, ducked, at its loudness.
-        with job.stage("mix"):
-            mixed = _mix(sheet, analysis, music, work)
+        # 3. Under the film's own sound, ducked, at its loudness; then with the untouched picture. Where the codec
+        #    threw peaks over the ceiling, again with more room for them.
+        headroom = HEADROOM_DB
+        for _ in range(_MOST_MIXES):
+            with job.stage("mix"):
+                mixed = _mix(sheet, analysis, music, work, headroom)
+            with job.stage("mux"):
+                film, lost = _mux(job, analysis, sheet, mixed, work)
+                excess = 0.0 if film is None or sheet.settings.separate_track else peak_excess(film)
+            if excess <= 0:
+                break
+            headroom += excess + MARGIN_DB
 
         # 4. How did it come out?
         with job.stage("measure"):
             measures = _measure(sheet, analysis, mixed)
 
-        # 5. The untouched picture with the mix.
-        with job.stage("mux"):
-            film, lost = _mux(job, analysis, sheet, mixed, work)
-
-        # 6. Film, music, sheet and the rest into place.
+        # 5. Film, music, sheet and the rest into place.
         with job.stage("deliver"):
             made = replace(sheet, provenance=provenance(sheet, takes, job.generator))
             finished = Finished(made, takes, mixed, film, edited)
@@ -305,12 +314,12 @@ def _mux(
     job: _Job, analysis: Analysis, sheet: CueSheet, mixed: MixReport, work: Path
 ) -> tuple[Path | None, Sequence[str]]:
     """(the film with its score, still in the work folder, what of the source couldn't be kept)."""
-    from gvm_plugin.encode import deliver_film
+    from gvm_plugin.mux import mux
 
     settings = sheet.settings
     if settings.music_only:
         return None, ()
-    report = deliver_film(
+    report = mux(
         analysis.info,
         mixed.mix,
         work / f"film{job.outputs.film.suffix}",
@@ -347,7 +356,7 @@ def _assemble(
     )
 
 
-def _mix(sheet: CueSheet, analysis: Analysis, music: AssembledMusic, work: Path) -> MixReport:
+def _mix(sheet: CueSheet, analysis: Analysis, music: AssembledMusic, work: Path, headroom_db: float) -> MixReport:
     from gvm_plugin.mix import MixSettings, mix
     from gvm_plugin.probe import read_audio_blocks
 
@@ -363,6 +372,7 @@ def _mix(sheet: CueSheet, analysis: Analysis, music: AssembledMusic, work: Path)
             # with no film to go under, the music has the loudness asked for by itself
             original="replace" if settings.original == "replace" or settings.music_only else "keep",
             separate_track=settings.separate_track,
+            codec_headroom_db=headroom_db,
         ),
         work / "mix.wav",
         work / "music.wav",

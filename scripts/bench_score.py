@@ -250,7 +250,7 @@ def floor(film: Path, music: Path, folder: Path) -> dict[str, float]:
             count += 1
     decode = (time.process_time() - started) / (count / 30)
     started = cpu_seconds()
-    encoder = ["-c:a", "aac", "-aac_coder", "fast", "-b:a", "320k"]
+    encoder = ["-c:a", "aac", "-aac_coder", "fast", "-b:a", "448k"]
     run_ffmpeg(["-i", file_url(music), *encoder, file_url(folder / "floor.m4a")])
     return {"decode": decode, "aac": (cpu_seconds() - started) / (count / 30)}
 
