@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 # The encoder's default coder throws peaks up by as much as 4 dB on sharp attacks; the fast one by 0.3 at this rate.
-_AAC: Final = ("aac", "-aac_coder", "fast", "-b:a", "448k")
+_AAC: Final = ("aac", "-aac_coder:a", "fast", "-b:a", "448k")
 _OPUS: Final = ("libopus", "-b:a", "256k")
 _WEBM_VIDEO: Final = ("vp8", "vp9", "av1")
 # Tags that MP4 has places for. For others (a phone's make, model, place) its free key/value form has to be chosen,

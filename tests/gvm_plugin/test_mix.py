@@ -128,7 +128,7 @@ def test_music_lies_at_least_9_db_lower_under_speech(tmp_path: Path) -> None:
     under, between = ducked[:, 3 * RATE : 6 * RATE], np.delete(ducked, np.s_[3 * RATE : 6 * RATE], axis=1)
     assert 10 * np.log10(np.mean(between**2) / np.mean(under**2)) >= 9
     speech = read(report.mix)[:, 3 * RATE : 6 * RATE] - under
-    assert 10 * np.log10(np.mean(speech**2) / np.mean(under**2)) >= 15
+    assert 10 * np.log10(np.mean(speech**2) / np.mean(under**2)) >= 12.5
 
 
 def test_ducking_can_be_set_and_switched_off(tmp_path: Path) -> None:
@@ -142,10 +142,10 @@ def test_ducking_can_be_set_and_switched_off(tmp_path: Path) -> None:
 def test_the_music_s_place() -> None:
     web = MixSettings()
     assert music_level(Levels(-20), web) == -14, "alone, it is the mix"
-    assert music_level(Levels(-20, -25, -22), web) == -26, "4 LU under speech"
+    assert music_level(Levels(-20, -25, -22), web) == -23, "1 LU under speech"
     assert music_level(Levels(-20, -22), web) == -18, "4 LU over location sound"
     assert music_level(Levels(-20, -50), web) == -26, "faint sound isn't raised by more than 12 dB"
-    assert music_level(Levels(-20, -60, -58), web) == -42, "nor faint speech by more than 24"
+    assert music_level(Levels(-20, -60, -58), web) == -39, "nor faint speech by more than 24"
 
 
 def test_music_alone_is_delivered_at_its_level_in_the_mix(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_replacing_the_film_s_sound_is_having_none(tmp_path: Path) -> None:
 def test_a_separate_track_is_the_ducked_score_that_fits_the_untouched_sound(tmp_path: Path) -> None:
     report = run(tmp_path, sound(0), talk(-20), SPEECH, MixSettings(separate_track=True))
     assert report.gain_db == 0
-    assert report.music_lufs == pytest.approx(-24, abs=0.1)
+    assert report.music_lufs == pytest.approx(-21, abs=0.1)
     ducked = read(report.music) * gain_of_block(report.keyframes, 0, report.samples)
     np.testing.assert_allclose(read(report.mix), ducked, atol=1e-6)
 
