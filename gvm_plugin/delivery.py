@@ -50,7 +50,7 @@ def deliver(finished: Finished, outputs: Outputs) -> tuple[OutputFile, ...]:
     files += [OutputFile("stem", name, Path(name).stem) for name in stems]
     notes = {f"{file_name(cue.id)}.mid": take.midi for cue, take in chosen_takes(sheet, takes) if sheet.settings.midi}
     written = _fill(outputs.midi, {name: data for name, data in notes.items() if data is not None}, scratch)
-    files += [OutputFile("midi", name, Path(name).stem) for name in written]
+    files += [OutputFile("midi", name, f"MIDI {Path(name).stem}") for name in written]
     several = sheet.settings.takes > 1
     alternatives = {f"{file_name(cue)}.take{n}.wav": take.music for (cue, n), take in takes.items() if several}
     written = _fill(outputs.takes, alternatives, scratch, copy=True)
