@@ -57,7 +57,8 @@ def test_there_are_commands() -> None:
 def test_a_command_parses(line: str) -> None:
     _, name, *arguments = shlex.split(line, comments=True)
     command = cli.commands[name]
-    values = command.make_context(name, arguments, resilient_parsing=False).params
+    parent = click.Context(cli, **cli.context_settings)  # a command keeps the help options it first had
+    values = command.make_context(name, arguments, parent=parent, resilient_parsing=False).params
     values["duck"] = 0.0 if values.pop("no_duck", False) else values.get("duck")
     given = {field.name: values[field.name] for field in fields(ScoreOptions) if values.get(field.name) is not None}
     ScoreOptions(**given)  # the values are possible, too
