@@ -184,8 +184,14 @@ class Cache:
             if take.midi is not None:
                 (partial / _MIDI).write_bytes(take.midi)
             write_json(partial / _INFO, info)
-            shutil.rmtree(target, ignore_errors=True)
-            os.replace(partial, target)
+            try:
+                os.replace(partial, target)
+            except OSError:  # it is there: made meanwhile by another process (two equal films), or damaged
+                other = self.find_take(key)
+                if other is not None:
+                    return other
+                shutil.rmtree(target, ignore_errors=True)
+                os.replace(partial, target)
         except OSError as err:
             raise _cant_write(self.folder, err) from err
         finally:
