@@ -3,12 +3,74 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from core.shapes import ENCODEC_RATE
 from core.starter import vocab
 
 Pooling = Literal["mean", "sum", "none"]
+
+
+@dataclass(frozen=True)
+class TowerConfig:
+    """The frozen vision transformer of a model that has one.
+
+    frames_at_once, tubelet: pictures that it reads together and how many of them share a token in time; 1 and 1 for
+    CLIP's image tower, which sees each picture alone, 32 and 2 for ViViT (arXiv 2103.15691).
+    """
+
+    width: int
+    layers: int
+    heads: int
+    patch: int
+    resolution: int
+    frames_at_once: int = 1
+    tubelet: int = 1
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads or self.resolution % self.patch or self.frames_at_once % self.tubelet:
+            raise ValueError(
+                f"vision tower: width {self.width}, resolution {self.resolution} and {self.frames_at_once} frames must "
+                f"be multiples of heads {self.heads}, patch {self.patch} and tubelet {self.tubelet}"
+            )
+
+    @property
+    def patches(self) -> int:
+        """Tokens of one moment without the class token."""
+        return (self.resolution // self.patch) ** 2
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """EnCodec (arXiv 2210.13438): waveform <-> `codebooks` codes of `card` per step. Defaults: MusicGen's, 32 kHz."""
+
+    sample_rate: int = ENCODEC_RATE
+    channels: int = 1
+    codebooks: int = 4
+    card: int = 2048
+    dimension: int = 128
+    filters: int = 64
+    residual_layers: int = 1
+    ratios: tuple[int, ...] = (8, 5, 4, 4)
+    lstm_layers: int = 2
+    kernel_size: int = 7
+    residual_kernel_size: int = 3
+    last_kernel_size: int = 7
+    dilation_base: int = 2
+    compress: int = 2
+    pad_mode: Literal["constant", "reflect"] = "constant"
+    true_skip: bool = True
+
+    def __post_init__(self) -> None:
+        if self.codebooks < 1 or self.card < 2 or not self.ratios:
+            raise ValueError(f"codec: {self.codebooks} codebooks of {self.card} at strides {self.ratios} make no codec")
+
+    @property
+    def hop(self) -> int:
+        """Samples of one code step."""
+        return math.prod(self.ratios)
 
 
 @dataclass(frozen=True)
@@ -18,7 +80,8 @@ class FeatureConfig:
     patch_channels: C of the vision encoder. layers, cross_every: cross-attention in every `cross_every`-th layer,
     the first included (paper: 6, 2). residual: an ordinary residual around each attention; the published model has
     none (see its forward semantics), which makes small models slow to train, so the starter has it.
-    out_channels: width after the projection.
+    out_channels: width after the projection. transformation "none" is the paper's ablation without the module: the
+    token numbered `class_token` of each frame is normed and projected as it is.
     """
 
     patch_channels: int
@@ -31,6 +94,8 @@ class FeatureConfig:
     out_channels: int = 768
     residual: bool = False
     eps: float = 1e-12
+    transformation: Literal["queries", "none"] = "queries"
+    class_token: int = 0
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -48,7 +113,8 @@ class DecoderConfig:
     temporal_position: the decoder knows *when* each frame is: every cross-attention head weighs frames by a learned
     Gaussian of their distance in time. The published model has none: its frames are an unordered set.
     control_channels: width of the per-step control track (bar position, hit points, time to the end, style ...),
-    0 = none as published.
+    0 = none as published. temporal_cross_attention False is the paper's ablation: the mean over the frames is added
+    to every step instead.
     """
 
     dim: int
@@ -61,6 +127,7 @@ class DecoderConfig:
     position: Literal["sinusoidal", "rotary"] = "sinusoidal"
     temporal_position: bool = False
     control_channels: int = 0
+    temporal_cross_attention: bool = True
     eps: float = 1e-5
 
     def __post_init__(self) -> None:
@@ -82,15 +149,37 @@ class DecoderConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A whole GVMGen: which frozen vision encoder and codec, and the sizes of the trained parts between."""
+    """A whole GVMGen: which frozen vision encoder and codec, and the sizes of the trained parts between.
 
-    vision: Literal["descriptors", "clip"]
+    tower: geometry of the vision encoder, None for "descriptors", which has none. encodec: likewise of the codec.
+    frames_per_second: pictures the vision encoder sees.
+    """
+
+    vision: Literal["descriptors", "clip", "vivit"]
     codec: Literal["score", "encodec"]
     features: FeatureConfig
     decoder: DecoderConfig
     guidance: float = 3.0  # coefficient of classifier-free guidance
     top_k: int = 250
     temperature: float = 1.0
+    top_p: float = 0.0  # 0: top-k instead
+    tower: TowerConfig | None = None
+    encodec: CodecConfig | None = None
+    frames_per_second: int = 1
+
+    def __post_init__(self) -> None:
+        if (self.vision == "descriptors") != (self.tower is None):
+            raise ValueError(f"model: vision {self.vision!r} with tower {self.tower}")
+        if (self.codec == "score") != (self.encodec is None):
+            raise ValueError(f"model: codec {self.codec!r} with {self.encodec}")
+        if self.encodec is not None and (self.encodec.codebooks, self.encodec.card) != (
+            self.decoder.streams,
+            self.decoder.card,
+        ):
+            raise ValueError(
+                f"model: its codec has {self.encodec.codebooks} codebooks of {self.encodec.card}, its decoder "
+                f"{self.decoder.streams} of {self.decoder.card}"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts and lists."""
@@ -100,15 +189,25 @@ class ModelConfig:
     def from_json(data: dict[str, Any]) -> ModelConfig:
         """The config that `to_json` wrote."""
         decoder = dict(data["decoder"], delays=tuple(data["decoder"]["delays"]))
-        rest = {key: value for key, value in data.items() if key not in ("features", "decoder")}
-        return ModelConfig(features=FeatureConfig(**data["features"]), decoder=DecoderConfig(**decoder), **rest)
+        tower, encodec = data.get("tower"), data.get("encodec")
+        rest = {key: value for key, value in data.items() if key not in ("features", "decoder", "tower", "encodec")}
+        return ModelConfig(
+            features=FeatureConfig(**data["features"]),
+            decoder=DecoderConfig(**decoder),
+            tower=None if tower is None else TowerConfig(**tower),
+            encodec=None if encodec is None else CodecConfig(**dict(encodec, ratios=tuple(encodec["ratios"]))),
+            **rest,
+        )
 
 
 def published(scale: Literal["small", "large"]) -> ModelConfig:
     """The published GVMGen: MusicGen-size decoder on CLIP ViT-L/14@336 (1024 channels) and EnCodec (4 x 2048)."""
     dim, heads, layers = {"small": (1024, 16, 24), "large": (1536, 24, 48)}[scale]
     features = FeatureConfig(patch_channels=1024, width=1024, heads=16)
-    return ModelConfig("clip", "encodec", features, DecoderConfig(dim, heads, layers))
+    tower = TowerConfig(width=1024, layers=24, heads=16, patch=14, resolution=336)
+    return ModelConfig(
+        "clip", "encodec", features, DecoderConfig(dim, heads, layers), tower=tower, encodec=CodecConfig()
+    )
 
 
 def starter(patch_channels: int, control_channels: int) -> ModelConfig:

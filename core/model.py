@@ -25,6 +25,11 @@ class GVMGen(nn.Module):
         self.features = FeatureTransformation(config.features)
         self.decoder = Decoder(config.decoder, config.features.out_channels)
 
+    def condition(self, patches: Tensor) -> Tensor:
+        """What the decoder is conditioned on: patches [B, F, P, C] -> [B, F, out] (pooling none: [B, F * Q, out])."""
+        condition: Tensor = self.features(patches)
+        return condition
+
     def picture(self, patches: Tensor, frame_times: Tensor, present: Tensor) -> Picture:
         """What the decoder reads of patches [B, F, P, C] shown at frame_times [B, F]; present [B, F]."""
         return self.decoder.picture(self.features(patches), frame_times, present)
