@@ -17,6 +17,7 @@ sampling    guidance, top-k, temperature
 starter     the score codec: vocabulary, composer, performer, synthesiser, latent scenes, corpus
 model       GVMGen: the whole, for training
 checkpoint  safetensors in and out
+published   checkpoints of GVMGen and MusicGen, brought in
 windows     cue -> overlapping windows
 engine      prefill and decode loop: features -> codes
 pipeline    the spine: picture span -> music
