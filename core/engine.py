@@ -16,8 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from core.decoder import Picture
-from core.model import GVMGen
+from core.decoder import Decoder, Picture
 from core.patterns import delay, undelay
 from core.sampling import choose, guide
 from core.windows import Window
@@ -30,12 +29,13 @@ Progress = Callable[[float], None]
 class Job:
     """One cue to be written.
 
-    patches [F, P, C] at frame_times [F] s; step_seconds [S+1]; windows cover the S steps.
+    condition [F, Q, out]: what `GVMGen.condition` makes of each frame (Q = 1 unless its queries are kept apart), at
+    frame_times [F] s. step_seconds [S+1]; windows cover the S steps.
     control [S, channels] per step of stream 0, or None; `lagged` makes a window's sequence controls of it.
     allowed [S, K, V] bool: codes that may occur, or None. seed: the cue's own.
     """
 
-    patches: npt.NDArray[np.float32]
+    condition: npt.NDArray[np.float32]
     frame_times: npt.NDArray[np.float64]
     step_seconds: npt.NDArray[np.float64]
     windows: Sequence[Window]
@@ -79,22 +79,21 @@ class _Slot:
 
 
 class Engine:
-    """Decodes jobs with a model in eval mode, `slots` cues at a time."""
+    """Decodes jobs with a decoder in eval mode, `slots` cues at a time."""
 
-    def __init__(self, model: GVMGen, sampling: Sampling, slots: int = 8) -> None:
-        self.model = model
-        self.decoder = model.decoder
-        self.config = model.config.decoder
+    def __init__(self, decoder: Decoder, sampling: Sampling, slots: int = 8) -> None:
+        self.decoder = decoder
+        self.config = decoder.config
         self.sampling = sampling
         self.slots = slots
-        self.device = next(model.parameters()).device
+        self.device = next(decoder.parameters()).device
 
     @torch.inference_mode()
     def generate(self, jobs: Sequence[Job], progress: Progress | None = None) -> list[npt.NDArray[np.int64]]:
         """Codes [K, S] of every job, in order. `progress` is told the share done, 0..1."""
         if not jobs:
             return []
-        with _one_thread(self.device):
+        with one_thread(self.device):
             return self._generate(jobs, progress)
 
     def _generate(self, jobs: Sequence[Job], progress: Progress | None) -> list[npt.NDArray[np.int64]]:
@@ -126,7 +125,7 @@ class Engine:
         rows = self.rows * (2 if self.sampling.guidance != 1 else 1)
         longest = max(window.last - window.first for job in jobs for window in job.windows)
         frames = max(max(_frames(job, window)[1] - _frames(job, window)[0] for window in job.windows) for job in jobs)
-        vectors = frames * (self.model.config.features.queries if self.model.config.features.pooling == "none" else 1)
+        vectors = frames * max(job.condition.shape[1] for job in jobs)
         self.cache = self.decoder.new_cache(rows, longest + self.config.longest_delay + 1)
         width = self.config.dim // self.config.heads
         weight = self.decoder.linears[0].weight
@@ -178,18 +177,17 @@ class Engine:
     def _show(self, row: int, job: Job, window: Window) -> None:
         """Cross-attention keys and values of the window's own frames, written to the slot's row."""
         first, last = _frames(job, window)
-        patches = torch.as_tensor(job.patches[None, first:last], dtype=torch.float32, device=self.device)
-        times = torch.as_tensor(job.frame_times[None, first:last], dtype=torch.float32, device=self.device)
         self.picture.present[row] = False
         if last == first:
             return
-        present = torch.ones_like(times, dtype=torch.bool)
-        shown = self.model.picture(patches, times, present)
-        count = shown.keys[0].shape[2]
+        condition = torch.as_tensor(job.condition[first:last], dtype=torch.float32, device=self.device)
+        times = torch.as_tensor(job.frame_times[first:last], dtype=torch.float32, device=self.device)
+        times = times.repeat_interleave(condition.shape[1])[None]
+        shown = self.decoder.picture(condition.flatten(0, 1)[None], times, torch.ones_like(times, dtype=torch.bool))
+        count = times.shape[1]
         for target, source in zip(self.picture.keys + self.picture.values, shown.keys + shown.values, strict=True):
             target[row, :, :count] = source[0]
-        repeat = count // (last - first)  # pooling "none" keeps every query of a frame
-        self.picture.frame_times[row, :count] = times[0].repeat_interleave(repeat)
+        self.picture.frame_times[row, :count] = times[0]
         self.picture.present[row, :count] = True
 
     # -- steps ---------------------------------------------------------------------------------------------------
@@ -250,7 +248,7 @@ class Engine:
 
 
 @contextmanager
-def _one_thread(device: torch.device) -> Iterator[None]:
+def one_thread(device: torch.device) -> Iterator[None]:
     """Context in which torch computes on the CPU in one thread.
 
     A step's matrices are small, so threads mostly wait for each other: on two busy cores decoding took 25 times the

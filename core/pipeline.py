@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from core import checkpoint
-from core.engine import Engine, Job, Progress, Sampling
+from core.engine import Engine, Job, Progress, Sampling, one_thread
+from core.model import GVMGen
 from core.starter.constraints import allowed_codes
 from core.starter.controls import control_track, lagged
 from core.starter.grid import Grid
@@ -82,7 +84,7 @@ class StarterModel:
     def __init__(self, device: str = "cpu", folder: Path = checkpoint.STARTER) -> None:
         self.model, self.card, self.sha256 = checkpoint.load(folder, device)
         config = self.model.config
-        self.engine = Engine(self.model, Sampling(config.guidance, config.top_k, config.temperature))
+        self.engine = Engine(self.model.decoder, Sampling(config.guidance, config.top_k, config.temperature))
 
     def open_encoder(self) -> FrameEncoder:
         """A fresh vision encoder for one film."""
@@ -91,7 +93,8 @@ class StarterModel:
     def generate_music(self, requests: Sequence[MusicRequest], progress: Progress | None = None) -> Iterator[MusicTake]:
         """A take for each request, in order: all codes first, then the audio of one after the other."""
         grids = [plan(request) for request in requests]
-        codes = self.engine.generate([job_of(r, g) for r, g in zip(requests, grids, strict=True)], progress)
+        jobs = [job_of(request, grid, self.model) for request, grid in zip(requests, grids, strict=True)]
+        codes = self.engine.generate(jobs, progress)
         for request, grid, written in zip(requests, grids, codes, strict=True):
             yield play(request, grid, written)
 
@@ -118,11 +121,11 @@ def ends_on_a_button(features: PictureFeatures, duration: float, usual: str) -> 
     return bool(lively.mean() > (-0.3 if usual == "button" else 0.3)) if len(lively) else usual == "button"
 
 
-def job_of(request: MusicRequest, grid: Grid) -> Job:
-    """What the engine is told of a cue."""
+def job_of(request: MusicRequest, grid: Grid, model: GVMGen) -> Job:
+    """What the engine is told of a cue that `model` is to write."""
     speech = spoken_steps(grid, request.speech)
     return Job(
-        patches=relative_to_cue(request.features.values),
+        condition=condition_of(relative_to_cue(request.features.values), model),
         frame_times=request.features.times,
         step_seconds=grid.seconds,
         windows=plan_windows(grid.seconds),
@@ -131,6 +134,17 @@ def job_of(request: MusicRequest, grid: Grid) -> Job:
         lagged=lagged,
         allowed=allowed_codes(grid, speech),
     )
+
+
+@torch.inference_mode()
+def condition_of(patches: npt.NDArray[np.float32], model: GVMGen) -> npt.NDArray[np.float32]:
+    """What the decoder reads of patches [F, P, C]: [F, Q, out], Q = 1 unless the model keeps its queries apart."""
+    device = next(model.parameters()).device
+    with one_thread(device):
+        condition = model.condition(torch.as_tensor(patches[None], dtype=torch.float32, device=device))
+    frames = len(patches)
+    per_frame = condition.shape[1] // max(frames, 1)
+    return condition.reshape(frames, max(per_frame, 1), condition.shape[2]).cpu().numpy()
 
 
 def spoken_steps(grid: Grid, speech: Sequence[tuple[float, float]]) -> npt.NDArray[np.bool_]:

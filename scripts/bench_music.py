@@ -106,7 +106,8 @@ def write_scores(
     if model is None:
         scores = [composed(request, grid) for (_, request), grid in zip(wanted, grids, strict=True)]
     else:
-        scores = model.engine.generate([job_of(r, g) for (_, r), g in zip(wanted, grids, strict=True)], None)
+        jobs = [job_of(r, g, model.model) for (_, r), g in zip(wanted, grids, strict=True)]
+        scores = model.engine.generate(jobs)
     return [Written(i, r, g, c) for (i, r), g, c in zip(wanted, grids, scores, strict=True)]
 
 

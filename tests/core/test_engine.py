@@ -27,13 +27,13 @@ def make_model(published: bool) -> GVMGen:
     return GVMGen(tiny(control_channels=CONTROL, position="rotary", temporal_position=True)).eval()
 
 
-def make_job(steps: int, seed: int, controlled: bool) -> Job:
+def make_job(steps: int, seed: int, controlled: bool, vectors: int = 1) -> Job:
     rng = np.random.default_rng(seed)
     seconds = np.arange(steps + 1) * STEP
     frames = max(1, int(seconds[-1] * 2))
     control = rng.normal(size=(steps, CONTROL)).astype(np.float32) if controlled else None
     return Job(
-        rng.normal(size=(frames, 5, 8)).astype(np.float32), np.arange(frames) / 2, seconds,
+        rng.normal(size=(frames, vectors, 12)).astype(np.float32), np.arange(frames) / 2, seconds,
         plan_windows(seconds, 8.0, 3.0), seed, control, lagged if controlled else None,
     )  # fmt: skip
 
@@ -50,7 +50,8 @@ def uncached_logits(model: GVMGen, job: Job, codes: np.ndarray, window: Window) 
     times = torch.tensor(np.concatenate([seconds, [seconds[-1]] * config.longest_delay]), dtype=torch.float32)[None]
     seen = (job.frame_times >= seconds[0] - 1e-9) & (job.frame_times < job.step_seconds[window.last] - 1e-9)
     frames = torch.tensor(job.frame_times[seen], dtype=torch.float32)[None]
-    picture = model.picture(torch.tensor(job.patches[seen])[None], frames, torch.ones_like(frames, dtype=torch.bool))
+    condition = torch.tensor(job.condition[seen]).flatten(0, 1)[None]
+    picture = model.decoder.picture(condition, frames, torch.ones_like(frames, dtype=torch.bool))
     control = None
     if job.control is not None:
         control = torch.tensor(lagged(job.control, window.first, window.last, config.longest_delay))[None]
@@ -61,7 +62,7 @@ def uncached_logits(model: GVMGen, job: Job, codes: np.ndarray, window: Window) 
 @both
 def test_greedy_decoding_with_a_cache_is_what_the_whole_sequence_gives(published: bool) -> None:
     model, job = make_model(published), make_job(40, 3, not published)
-    (codes,) = Engine(model, Sampling(guidance=1.0, temperature=0.0)).generate([job])
+    (codes,) = Engine(model.decoder, Sampling(guidance=1.0, temperature=0.0)).generate([job])
     assert len(job.windows) > 2, "the job is meant to have prompted windows"
     for window in job.windows:
         logits = uncached_logits(model, job, codes, window)[0]
@@ -76,16 +77,16 @@ def test_what_a_cue_gets_does_not_depend_on_what_is_decoded_beside_it(published:
     model = make_model(published)
     jobs = [make_job(steps, seed, not published) for seed, steps in enumerate((7, 40, 23, 16, 60))]
     sampling = Sampling(guidance=2.0, top_k=5)
-    together = Engine(model, sampling, slots=2).generate(jobs)
+    together = Engine(model.decoder, sampling, slots=2).generate(jobs)
     for job, codes in zip(jobs, together, strict=True):
-        (alone,) = Engine(model, sampling, slots=1).generate([job])
+        (alone,) = Engine(model.decoder, sampling, slots=1).generate([job])
         assert np.array_equal(alone, codes)
 
 
 @both
 def test_the_same_seed_repeats_and_another_does_not(published: bool) -> None:
     model, job = make_model(published), make_job(30, 1, not published)
-    engine = Engine(model, Sampling(guidance=2.0, top_k=10))
+    engine = Engine(model.decoder, Sampling(guidance=2.0, top_k=10))
     first, again, other = engine.generate([job, job, replace(job, seed=2)])
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -97,7 +98,7 @@ def test_only_allowed_codes_are_written(published: bool) -> None:
     config = model.config.decoder
     allowed = np.random.default_rng(0).random((job.steps, config.streams, config.card)) < 0.2
     allowed[..., 0] = True
-    (codes,) = Engine(model, Sampling()).generate([replace(job, allowed=allowed)])
+    (codes,) = Engine(model.decoder, Sampling()).generate([replace(job, allowed=allowed)])
     steps, streams = np.meshgrid(np.arange(job.steps), np.arange(config.streams), indexing="ij")
     assert allowed[steps, streams, codes.T].all()
 
@@ -105,14 +106,14 @@ def test_only_allowed_codes_are_written(published: bool) -> None:
 def test_guidance_without_any_frame_gives_numbers_and_codes() -> None:
     model = make_model(False)
     job = make_job(10, 0, True)
-    blind = replace(job, patches=job.patches[:0], frame_times=job.frame_times[:0])
-    (codes,) = Engine(model, Sampling(guidance=2.0)).generate([blind])
+    blind = replace(job, condition=job.condition[:0], frame_times=job.frame_times[:0])
+    (codes,) = Engine(model.decoder, Sampling(guidance=2.0)).generate([blind])
     assert codes.shape == (4, 10)
     assert (codes >= 0).all()
 
 
 def test_progress_ends_at_one() -> None:
     shares: list[float] = []
-    Engine(make_model(True), Sampling()).generate([make_job(20, 0, False)], shares.append)
+    Engine(make_model(True).decoder, Sampling()).generate([make_job(20, 0, False)], shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0)
