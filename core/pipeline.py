@@ -139,12 +139,13 @@ def job_of(request: MusicRequest, grid: Grid, model: GVMGen) -> Job:
 @torch.inference_mode()
 def condition_of(patches: npt.NDArray[np.float32], model: GVMGen) -> npt.NDArray[np.float32]:
     """What the decoder reads of patches [F, P, C]: [F, Q, out], Q = 1 unless the model keeps its queries apart."""
+    features, frames = model.config.features, len(patches)
+    if not frames:
+        return np.zeros((0, 1, features.out_channels), np.float32)
     device = next(model.parameters()).device
     with one_thread(device):
         condition = model.condition(torch.as_tensor(patches[None], dtype=torch.float32, device=device))
-    frames = len(patches)
-    per_frame = condition.shape[1] // max(frames, 1)
-    return condition.reshape(frames, max(per_frame, 1), condition.shape[2]).cpu().numpy()
+    return condition.reshape(frames, -1, features.out_channels).cpu().numpy()
 
 
 def spoken_steps(grid: Grid, speech: Sequence[tuple[float, float]]) -> npt.NDArray[np.bool_]:
