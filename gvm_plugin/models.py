@@ -1,21 +1,55 @@
-"""Which models there are: name, licence, size, weight hash, where they lie. Reads their cards alone, never weights."""
+"""Which models there are: name, licence, size, weight hash, where they lie. Reads their cards alone, never weights.
+
+A model of its own lies in a folder NAME of `models_folder()`, or in any folder that is named by its path:
+
+    model.json          {"config": ..., "card": ..., "sha256": of model.safetensors, "files": {file: sha256}}
+    model.safetensors   what was trained; vision.safetensors and codec.safetensors: the frozen parts around it
+    MODEL_CARD.md       for people
+
+A part (fetched by `gvm models pull`: a codec, a vision tower, weights to start training from) has `source.json`
+instead of `model.json` and makes no music alone.
+"""
 
 from __future__ import annotations
 
+import difflib
+import hashlib
 import json
-from dataclasses import dataclass
+import os
+import re
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from core.config import ModelConfig
 from core.errors import ModelError
+from gvm_plugin.weights_file import WeightsFileError, read_shapes
 
 STARTER: Final = "starter"
+TONE: Final = "tone"
+FORMAT: Final = 1  # of model.json; one written by a later gvm may say more
+CARD_FILE: Final = "MODEL_CARD.md"
+MODEL_FILE: Final = "model.json"
+PART_FILE: Final = "source.json"
+WEIGHTS: Final = "model.safetensors"
+
+# Names that mean something else where a model is named.
+RESERVED: Final = frozenset({STARTER, TONE, "auto", "import", "pull", "remove", "check", "show", "list"})
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_WINDOWS_DEVICES: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+Kind = Literal["model", "part"]
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """One model. folder: of its weights, None for what needs none. problem: why it can't be used, or empty."""
+    """One model. folder: of its weights, None for what needs none. problem: why it can't be used, or empty.
+
+    kind: "model" makes music, a "part" doesn't. sha256: of what was trained. parameters: of everything, as its files
+    declare them; 0 where there are none. config: None for what has none, or where it can't be read.
+    """
 
     name: str
     licence: str
@@ -25,63 +59,267 @@ class ModelInfo:
     folder: Path | None
     about: str
     problem: str = ""
+    kind: Kind = "model"
+    source: str = ""
+    parameters: int = 0
+    config: ModelConfig | None = None
+
+
+def models_folder() -> Path:
+    """Where models lie that don't ship with gvm: `GVM_MODELS`, else the user's folder of data. It may not exist yet."""
+    if named := os.environ.get("GVM_MODELS"):
+        return Path(named).expanduser().absolute()
+    data = os.environ.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local" / "share") / "gvm" / "models"
 
 
 def list_models() -> list[ModelInfo]:
-    """All models that this installation knows."""
-    return [_starter(), _tone()]
+    """All models that make music, usable or not: those that ship with gvm, then the imported ones by name."""
+    return [_starter(), _tone(), *(model for model in _installed() if model.kind == "model")]
+
+
+def list_parts() -> list[ModelInfo]:
+    """What was fetched that makes no music alone: codecs, vision towers, weights to start training from."""
+    return [model for model in _installed() if model.kind == "part"]
 
 
 def find_model(name: str) -> ModelInfo:
-    """The model called `name`; ModelError if there is none."""
-    for model in list_models():
-        if model.name == name:
-            return model
-    known = ", ".join(model.name for model in list_models())
-    raise ModelError(f"no model is called {name!r}; known are {known}")
+    """The model called `name`, or that in the folder `name` where it looks like a path; ModelError if there is none.
+
+    Its `problem` is empty where it can be used.
+    """
+    if _is_path(name):
+        return _at_path(Path(name).expanduser())
+    if name == STARTER:
+        return _starter()
+    if name == TONE:
+        return _tone()
+    folder = models_folder() / name
+    if is_name(name) and folder.is_dir():
+        model = _read(folder)
+        if model.kind == "part":
+            raise ModelError(f"{name} is no model that makes music ({model.about}); `gvm models` lists those that are")
+        return model
+    known = [model.name for model in list_models()]
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]}?" if near else "`gvm models import` brings in others"
+    raise ModelError(f"no model is called {name!r}; known are {', '.join(known)}; {hint}")
+
+
+def find_installed(name: str) -> ModelInfo:
+    """Like `find_model`, but parts are found too."""
+    for part in list_parts():
+        if part.name == name:
+            return part
+    return find_model(name)
+
+
+def is_name(name: str) -> bool:
+    """Whether `name` can be that of a model and of its folder on any system."""
+    return bool(_NAME.fullmatch(name)) and not name.endswith(".") and not _WINDOWS_DEVICES.fullmatch(name)
+
+
+def check_name(name: str) -> str:
+    """`name`, fit for a model of the user's own; ModelError where it can't be one, or means something else."""
+    if not is_name(name):
+        raise ModelError(
+            f"{name!r} can't be the name of a model; take letters, digits, dots, - and _, at most 64, the first a "
+            "letter or digit"
+        )
+    if name.lower() in RESERVED:
+        raise ModelError(f"the name {name!r} is taken by gvm itself; choose another with --name")
+    return name
 
 
 def card_text(model: ModelInfo) -> str:
     """The model card, for reading."""
-    if model.folder is not None and (card := model.folder / "MODEL_CARD.md").is_file():
-        return card.read_text(encoding="utf-8")
-    uses = "allowed" if model.commercial_use else "not allowed"
-    return f"# {model.name}\n\n{model.about}\n\nLicence: {model.licence}. Commercial use: {uses}.\n"
+    if model.folder is not None and (card := model.folder / CARD_FILE).is_file():
+        return card.read_text(encoding="utf-8", errors="replace")
+    lines = [f"# {model.name}", model.about, f"Licence: {model.licence}. {licence_in_words(model)}."]
+    return "\n\n".join([*lines, *([f"Can't be used: {model.problem}."] if model.problem else [])]) + "\n"
+
+
+def licence_in_words(model: ModelInfo) -> str:
+    """What the licence of a model means for somebody who puts music under films."""
+    name = model.licence.upper()
+    if not model.commercial_use:
+        credit = "with credit to its authors, " if "BY" in name else ""
+        return f"Free {credit}for films that earn nothing; not for monetised videos, advertising or paid work"
+    if name.startswith("CC0"):
+        return "Free for any film, also one that earns money; no credit needed"
+    return "Free for any film, also one that earns money; keep the licence where the weights are passed on"
+
+
+# --- reading what lies there -------------------------------------------------------------------------------------
+
+
+def _is_path(name: str) -> bool:
+    separators = {"/", os.sep, os.altsep} - {None}
+    return any(str(separator) in name for separator in separators) or name.startswith("~") or name in (".", "..")
+
+
+def _at_path(path: Path) -> ModelInfo:
+    if path.is_file():
+        raise ModelError(f"{path} is a file, not a model folder; `gvm models import {path} --name NAME` makes one")
+    if not path.is_dir():
+        raise ModelError(f"{path} isn't there; name a model that `gvm models` lists, or the folder of one")
+    if not (path / MODEL_FILE).is_file():
+        raise ModelError(f"{path} holds no {MODEL_FILE}; `gvm models import {path} --name NAME` reads published files")
+    return _read(path.absolute())
+
+
+def _installed() -> list[ModelInfo]:
+    try:
+        names = sorted(path.name for path in models_folder().iterdir() if path.is_dir())
+    except OSError:
+        return []
+    return [_read(models_folder() / name) for name in names if is_name(name) and name.lower() not in RESERVED]
+
+
+def _read(folder: Path) -> ModelInfo:
+    """What the cards in `folder` say of the model there, and what is wrong with it."""
+    if (folder / PART_FILE).is_file() and not (folder / MODEL_FILE).is_file():
+        return _read_part(folder)
+    about, problem = _json(folder / MODEL_FILE, "import it again, or `gvm models remove` it")
+    card = about.get("card")
+    card = card if isinstance(card, dict) else {}
+    config, problem = (None, problem) if problem else _config(about, folder)
+    problem = problem or _card_problem(about, card, folder)
+    files = [WEIGHTS, *(name for name in about.get("files", ()) if name != WEIGHTS)] if not problem else []
+    sizes, parameters, problem = _files(folder, files, problem)
+    return ModelInfo(
+        name=folder.name,
+        licence=str(card.get("licence", "unknown")),
+        commercial_use=card.get("commercial_use") is True,  # what isn't said isn't allowed
+        size_bytes=sizes,
+        sha256=str(about.get("sha256", "")) if not problem else "",
+        folder=folder,
+        about=describe(config) if config is not None else "",
+        problem=problem,
+        source=str(card.get("source", "")),
+        parameters=parameters,
+        config=config,
+    )
+
+
+def _read_part(folder: Path) -> ModelInfo:
+    about, problem = _json(folder / PART_FILE, f"fetch it again: gvm models pull {folder.name} --overwrite")
+    files = about.get("files")
+    if not problem and (not isinstance(files, dict) or not all(_plain(name) for name in files)):
+        problem = f"{folder / PART_FILE} is damaged; fetch it again: gvm models pull {folder.name} --overwrite"
+    sizes = 0
+    for name in files if isinstance(files, dict) and not problem else ():
+        try:
+            sizes += (folder / name).stat().st_size
+        except OSError:
+            problem = f"{folder / name} is missing; fetch it again: gvm models pull {folder.name} --overwrite"
+            break
+    return ModelInfo(
+        name=folder.name,
+        licence=str(about.get("licence", "unknown")),
+        commercial_use=about.get("commercial_use") is True,
+        size_bytes=sizes,
+        sha256="",
+        folder=folder,
+        about=str(about.get("about", "")),
+        problem=problem,
+        kind="part",
+        source=str(about.get("source", "")),
+    )
+
+
+def _json(path: Path, remedy: str) -> tuple[dict[str, Any], str]:
+    """(object in the file, what is wrong)."""
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}, f"{path} is missing; {remedy}"
+    except (OSError, ValueError, RecursionError):
+        return {}, f"{path} is damaged; {remedy}"
+    return (about, "") if isinstance(about, dict) else ({}, f"{path} is damaged; {remedy}")
+
+
+def _config(about: dict[str, Any], folder: Path) -> tuple[ModelConfig | None, str]:
+    """(config, what is wrong)."""
+    path, form = folder / MODEL_FILE, about.get("format", FORMAT)
+    if isinstance(form, int) and form > FORMAT:
+        return None, f"{path} was written by a later gvm (format {form}, this one reads {FORMAT}); update gvm"
+    try:
+        return ModelConfig.from_json(about["config"]), ""
+    except TypeError as err:
+        if "unexpected keyword" in str(err):
+            unknown = str(err).rpartition("argument ")[2]
+            return None, f"{path} was written by a later gvm (this one doesn't know the setting {unknown}); update gvm"
+        return None, f"{path} describes no model of gvm; import it again, or `gvm models remove` it"
+    except (KeyError, ValueError, AttributeError) as err:
+        reason = " ".join(str(err).split())
+        return None, f"{path} describes no model of gvm ({reason}); import it again, or `gvm models remove` it"
+
+
+def _card_problem(about: dict[str, Any], card: dict[str, Any], folder: Path) -> str:
+    files, damaged = about.get("files", {}), ""
+    if not isinstance(card.get("licence"), str) or not isinstance(card.get("commercial_use"), bool):
+        damaged = "its licence isn't said"
+    elif not isinstance(about.get("sha256"), str) or not _SHA256.fullmatch(about["sha256"]):
+        damaged = "the hash of its weights isn't said"
+    elif not isinstance(files, dict) or not all(
+        _plain(name) and isinstance(value, str) and _SHA256.fullmatch(value) for name, value in files.items()
+    ):
+        damaged = "its list of files can't be read"
+    return f"{folder / MODEL_FILE} is damaged ({damaged}); import it again, or `gvm models remove` it" * bool(damaged)
+
+
+def _files(folder: Path, names: list[str], problem: str) -> tuple[int, int, str]:
+    """(bytes, parameters, what is wrong) of the files of a model; their headers are read, no weights."""
+    sizes = parameters = 0
+    for name in names:
+        path = folder / name
+        try:
+            sizes += path.stat().st_size
+            if path.suffix == ".safetensors":
+                parameters += read_shapes(path).parameters
+        except FileNotFoundError:
+            problem = problem or f"{path} is missing; import the model again"
+        except WeightsFileError as err:
+            problem = problem or f"{path} is damaged ({err}); import the model again"
+        except OSError as err:
+            problem = problem or f"{path} can't be read ({err.strerror}); check its rights"
+    return sizes, parameters, problem
+
+
+def _plain(name: str) -> bool:
+    """Whether `name` is that of a file in the folder itself."""
+    return bool(name) and name not in (".", "..") and not set(name) & {"/", "\\", "\0"}
+
+
+def describe(config: ModelConfig) -> str:
+    """What a model is made of, in one line."""
+    decoder, features = config.decoder, config.features
+    eyes = {"descriptors": "patch descriptors", "clip": "CLIP", "vivit": "ViViT"}[config.vision]
+    if config.tower is not None:
+        eyes += f" {config.tower.layers} layers, {config.tower.resolution} pixels"
+    reads = f"{features.queries} queries" if features.transformation == "queries" else "no feature transformation"
+    voice = "score codec and synthesiser"
+    if config.encodec is not None:
+        codec = config.encodec
+        voice = f"EnCodec {codec.sample_rate / 1000:g} kHz, {codec.codebooks} x {codec.card}"
+    return f"{eyes} -> {reads} -> decoder {decoder.layers} layers x {decoder.dim}, {decoder.heads} heads -> {voice}"
 
 
 def _starter() -> ModelInfo:
     spec = find_spec("core")
     assert spec is not None and spec.origin is not None, "core is part of gvm"
-    folder = Path(spec.origin).parent / "starter" / "weights"
-    card, sha256, problem = _read_card(folder)
-    weights = folder / "model.safetensors"
-    return ModelInfo(
-        name=STARTER,
-        licence=str(card.get("licence", "CC0-1.0")),
-        commercial_use=bool(card.get("commercial_use", True)),
-        size_bytes=weights.stat().st_size if weights.is_file() else 0,
-        sha256=sha256,
-        folder=folder,
-        about="Ships with gvm: patch descriptors -> GVMGen -> score codec and synthesiser, ten styles, stems and MIDI.",
-        problem=problem if weights.is_file() or problem else "its weights are missing; install gvm again",
-    )
-
-
-def _read_card(folder: Path) -> tuple[dict[str, Any], str, str]:
-    """(card, weight hash, what is wrong) of the model in `folder`."""
-    path = folder / "model.json"
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        return dict(about["card"]), str(about["sha256"]), ""
-    except FileNotFoundError:
-        return {}, "", "its weights are missing; install gvm again, or train it: python scripts/train_starter.py"
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}, "", f"{path} is damaged; install gvm again"
+    about = "Ships with gvm: patch descriptors -> GVMGen -> score codec and synthesiser, ten styles, stems and MIDI."
+    model = replace(_read(Path(spec.origin).parent / "starter" / "weights"), name=STARTER, about=about)
+    if not model.problem:
+        return model
+    what = model.problem.partition("; ")[0]
+    remedy = "install gvm again, or train it: python scripts/train_starter.py"
+    return replace(model, licence="CC0-1.0", commercial_use=True, problem=f"{what}; {remedy}")
 
 
 def _tone() -> ModelInfo:
-    from gvm_plugin.generators import ToneGenerator
-
-    tone = ToneGenerator
+    """Said here and not asked of `generators`, which looks models up here; a test holds the two together."""
     about = "Sine chords on a steady beat, for tests: needs no weights and no torch."
-    return ModelInfo(tone.name, tone.licence, tone.commercial_use, 0, tone.weights_sha256, None, about)
+    digest = hashlib.sha256(b"tone 1").hexdigest()
+    return ModelInfo(TONE, "CC0-1.0", True, 0, digest, None, about)

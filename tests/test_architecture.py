@@ -15,8 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PLUGIN_LAYERS = [
     "timeline",
     "options",
-    "generators",
+    "weights_file",
     "models",
+    "generators",
     "ffmpeg",
     "machine",
     "probe",

@@ -76,7 +76,7 @@ def test_every_option_is_explained() -> None:
 def test_every_environment_variable_is_explained() -> None:
     sources = [path.read_text("utf-8") for name in ("core", "gvm_plugin") for path in (ROOT / name).rglob("*.py")]
     variables = {name for text in sources for name in re.findall(r'"(GVM_[A-Z]+)"', text)}
-    assert variables == {"GVM_CACHE", "GVM_FFMPEG"}
+    assert variables == {"GVM_CACHE", "GVM_FFMPEG", "GVM_MODELS"}
     assert all(f"`{name}`" in section("Use it") for name in variables)
 
 
