@@ -15,7 +15,6 @@ import logging
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 import av
@@ -154,10 +153,15 @@ class PictureStream:
         self.end = Fraction(0)
         self.variable = False
 
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a pixel by its height."""
+        return Fraction(self.stream.sample_aspect_ratio or 1)
+
     def __enter__(self) -> PictureStream:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.container.close()
 
     def __iter__(self) -> Iterator[tuple[Fraction, VideoFrame]]:

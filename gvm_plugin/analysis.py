@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from core.vision.picture import FrameEncoder, PictureFeatures
-from gvm_plugin.probe import AudioTrack, MediaInfo, probe, read_audio_blocks
+from gvm_plugin.film_source import FileSource, FilmSource
+from gvm_plugin.probe import AudioTrack, MediaInfo
 from gvm_plugin.timeline import SAMPLE_RATE, Shot, Span
 from gvm_plugin.wav import removed_on_error
 
@@ -126,17 +127,22 @@ class Heard:
 
 
 def analyse(path: Path, encoder: FrameEncoder, progress: Progress | None = None) -> Analysis:
-    """All that can be seen and heard in `path`. MediaError where there is nothing to score.
+    """All that can be seen and heard in the file `path`; see `analyse_film`."""
+    return analyse_film(FileSource(path), encoder, progress)
+
+
+def analyse_film(film: FilmSource, encoder: FrameEncoder, progress: Progress | None = None) -> Analysis:
+    """All that can be seen and heard in `film`. MediaError where there is nothing to score.
 
     progress is called with the share done, 0..1. What is damaged but can be scored becomes a warning.
     """
     from gvm_plugin.picture_pass import watch
 
-    info = probe(path)
-    seen = watch(path, encoder, info.picture_duration, _part_of(progress, 0.0, PICTURE_SHARE if info.audio else 1.0))
-    warnings = _picture_warnings(info, seen.duration, seen.damaged)
+    info = film.info()
+    seen = watch(film, encoder, info.picture_duration, _part_of(progress, 0.0, PICTURE_SHARE if info.audio else 1.0))
+    warnings = _picture_warnings(film.name, info, seen.duration, seen.damaged)
     info = replace(info, picture_start=seen.start, picture_duration=seen.duration, variable_rate=seen.variable)
-    heard = listen(info, _part_of(progress, PICTURE_SHARE, 1.0))
+    heard = listen(film, info, _part_of(progress, PICTURE_SHARE, 1.0))
     shots = cut_into_shots(seen.cuts, seen.duration)
     if progress is not None:
         progress(1.0)
@@ -156,9 +162,8 @@ def analyse(path: Path, encoder: FrameEncoder, progress: Progress | None = None)
     )
 
 
-def listen(info: MediaInfo, progress: Progress | None = None) -> Heard:
-    """Speech, music and loudness of a film's sound, read in blocks, track by track."""
-    from core.frames import shown_name
+def listen(film: FilmSource, info: MediaInfo, progress: Progress | None = None) -> Heard:
+    """Speech, music and loudness of a film's sound, read in blocks, track by track. info: of the film, as measured."""
     from gvm_plugin.loudness import LoudnessMeter
     from gvm_plugin.music_detection import MusicDetector
     from gvm_plugin.speech import Downsampler, SpeechDetector, union
@@ -171,7 +176,7 @@ def listen(info: MediaInfo, progress: Progress | None = None) -> Heard:
         main = track == info.main_audio
         voice, tunes, meter, low = SpeechDetector(), MusicDetector(), LoudnessMeter(), Downsampler()
         done = 0
-        for block in read_audio_blocks(info, track, warnings=warnings):
+        for block in film.sound(info, track, warnings):
             mono = low.push(block.mean(axis=0))
             voice.push(mono)
             if main:
@@ -187,8 +192,7 @@ def listen(info: MediaInfo, progress: Progress | None = None) -> Heard:
     if len(info.audio) > 1 and info.main_audio is not None:
         number = info.audio.index(info.main_audio) + 1
         warnings.append(
-            f"{shown_name(info.path)}: has {len(info.audio)} audio tracks; number {number} is mixed, "
-            "speech was sought on all"
+            f"{film.name}: has {len(info.audio)} audio tracks; number {number} is mixed, speech was sought on all"
         )
     return Heard(union(speech), music, lufs, tuple(warnings))
 
@@ -215,10 +219,7 @@ def mean_looks(
     return np.array(means, np.float32)
 
 
-def _picture_warnings(info: MediaInfo, duration: float, damaged: int) -> list[str]:
-    from core.frames import shown_name
-
-    name = shown_name(info.path)
+def _picture_warnings(name: str, info: MediaInfo, duration: float, damaged: int) -> list[str]:
     warnings = []
     if damaged:
         warnings.append(f"{name}: is damaged; {damaged} packets of picture were skipped; copy it again if it matters")

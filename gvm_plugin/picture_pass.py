@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, Final
 
 import cv2
@@ -24,8 +24,9 @@ from scenedetect.common import FrameTimecode, Timecode
 from scenedetect.scene_manager import compute_downscale_factor
 
 from core.errors import MediaError
-from core.frames import FrameGrid, PictureStream, Scaler, quarter_turns, shown_name
+from core.frames import FrameGrid, Scaler, quarter_turns
 from core.vision.picture import FrameArray, FrameEncoder, PictureFeatures
+from gvm_plugin.film_source import FilmSource, Pictures
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +65,14 @@ class Watched:
     thumbnails: list[tuple[float, bytes]]
 
 
-def watch(path: Path, encoder: FrameEncoder, expected: float, progress: Callable[[float], None] | None) -> Watched:
-    """Everything the analysis wants from the pictures of `path`; `expected` seconds are for the progress alone."""
-    with PictureStream(path) as pictures:
-        pixel_aspect = float(pictures.stream.sample_aspect_ratio or 1)
+def watch(
+    film: FilmSource, encoder: FrameEncoder, expected: float, progress: Callable[[float], None] | None
+) -> Watched:
+    """Everything the analysis wants from the pictures of `film`; `expected` seconds are for the progress alone."""
+    with film.pictures() as pictures:
+        pixel_aspect = float(pictures.pixel_aspect)
         model = _ModelFrames(encoder, pictures.time_base)
-        activity, cuts, looks = _Activity(), _Cuts(pictures.rate, pictures.time_base), _Looks(pixel_aspect)
+        activity, cuts, looks = _Activity(), _Cuts(pictures, film.cuts), _Looks(pixel_aspect)
         for seconds, frame in pictures:
             model.take(seconds, frame)
             activity.take(float(seconds), frame)
@@ -79,11 +82,9 @@ def watch(path: Path, encoder: FrameEncoder, expected: float, progress: Callable
                 progress(min(1.0, float(seconds) / max(expected, 1e-3)))
         duration = pictures.end
         if pictures.count == 0:
-            raise MediaError(f"{shown_name(path)}: no picture of it can be decoded; copy it again or take it out")
+            raise MediaError(f"{film.name}: no picture of it can be decoded; copy it again or take it out")
         if duration < MIN_SECONDS:
-            raise MediaError(
-                f"{shown_name(path)}: lasts {float(duration):.2f} s; films from {MIN_SECONDS} s up can be scored"
-            )
+            raise MediaError(f"{film.name}: lasts {float(duration):.2f} s; films from {MIN_SECONDS} s up can be scored")
         model.finish(duration)
         times, curve = activity.finish()
         look_times, look_values = looks.values()
@@ -160,9 +161,10 @@ class _Cuts:
     `image` is the picture last taken, as the detector sees it: BGR, its longer side 256 pixels (or fewer).
     """
 
-    def __init__(self, rate: Fraction, tick: Fraction) -> None:
+    def __init__(self, pictures: Pictures, known: Sequence[float]) -> None:
         self._detector = ContentDetector()
-        self._rate, self._tick = rate, tick
+        self._rate, self._tick = pictures.rate, pictures.time_base
+        self._known = deque(sorted(known))
         self._size: tuple[int, int] | None = None
         self._reformatter = VideoReformatter()
         self._cuts: set[float] = set()
@@ -179,6 +181,8 @@ class _Cuts:
         self.image = image
         cuts = self._detector.process_frame(self._code(seconds), image)
         found = [float(cut.seconds) for cut in cuts]
+        while self._known and self._known[0] <= float(seconds) + 1e-6:
+            found.append(self._known.popleft())
         self._cuts.update(found)
         return found
 
@@ -186,8 +190,7 @@ class _Cuts:
         """(seconds, strength 0..1) of every cut. Strength is the change of the picture above that just around it."""
         times, changes = np.array(self._times), np.array(self._changes)
         cuts = []
-        for cut in sorted(self._cuts):
-            at = int(np.argmin(np.abs(times - cut)))
+        for at in sorted({int(np.argmin(np.abs(times - cut))) for cut in self._cuts}):
             around = np.median(changes[max(0, at - 12) : at + 13])
             cuts.append((float(times[at]), 1 - math.exp(-max(0.0, changes[at] - around) / CUT_CHANGE)))
         return cuts

@@ -21,6 +21,7 @@ PLUGIN_LAYERS = [
     "ffmpeg",
     "machine",
     "probe",
+    "film_source",
     "wav",
     "loudness",
     "limiter",

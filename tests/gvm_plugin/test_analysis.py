@@ -19,7 +19,7 @@ from core.errors import MediaError
 from core.frames import decode_frames
 from core.vision.picture import FrameArray, PictureFeatures
 from gvm_plugin.analysis import Analysis, analyse, cut_into_shots, listen
-from gvm_plugin.probe import probe
+from gvm_plugin.film_source import FileSource
 from gvm_plugin.timeline import Span
 
 
@@ -153,7 +153,8 @@ def test_a_silent_film_has_neither_loudness_nor_speech(clip_factory: ClipFactory
 
 
 def test_sound_is_measured_as_heard(clip_factory: ClipFactory) -> None:
-    heard = listen(probe(clip_factory("film", audio="tone")))
+    film = FileSource(clip_factory("film", audio="tone"))
+    heard = listen(film, film.info())
     assert heard.lufs == pytest.approx(-14.7, abs=0.5)  # a sine of -14 dBFS in both channels
     assert heard.music == ()
 
