@@ -7,13 +7,14 @@ errors      the GVMError tree
 shapes      shape letters; sample, frame and code rates
 config      frozen dataclasses of the model, presets
 frames      video file -> frames by presentation time stamp (PyAV, numpy; no torch)
-vision      frozen vision encoders: patch descriptors (starter)
+vision      frozen vision encoders: patch descriptors (starter), CLIP's and ViViT's towers
 kv_cache    static key/value cache
 layers      attention, feed-forward, norms
 features    feature transformation: music queries over each frame's patches
 patterns    delay pattern as two pure functions
 decoder     temporal cross-attention decoder
 sampling    guidance, top-k, temperature
+codecs      waveform codecs: EnCodec
 starter     the score codec: vocabulary, composer, performer, synthesiser, latent scenes, corpus
 model       GVMGen: the whole, for training
 checkpoint  safetensors in and out

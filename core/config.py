@@ -80,7 +80,8 @@ class FeatureConfig:
     patch_channels: C of the vision encoder. layers, cross_every: cross-attention in every `cross_every`-th layer,
     the first included (paper: 6, 2). residual: an ordinary residual around each attention; the published model has
     none (see its forward semantics), which makes small models slow to train, so the starter has it.
-    out_channels: width after the projection. transformation "none" is the paper's ablation without the module: the
+    out_channels: width after the projection. dropout: share of what is dropped in training, where the published
+    query transformer has it; none otherwise. transformation "none" is the paper's ablation without the module: the
     token numbered `class_token` of each frame is normed and projected as it is.
     """
 
@@ -96,12 +97,20 @@ class FeatureConfig:
     eps: float = 1e-12
     transformation: Literal["queries", "none"] = "queries"
     class_token: int = 0
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
             raise ValueError(f"features: width {self.width} is not a multiple of heads {self.heads}")
         if self.queries < 1 or self.layers < 1 or self.cross_every < 1:
             raise ValueError("features: queries, layers and cross_every must be at least 1")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"features: dropout {self.dropout} isn't a share below 1")
+
+    @property
+    def vectors(self) -> int:
+        """Conditioning vectors of one frame."""
+        return self.queries if self.pooling == "none" and self.transformation == "queries" else 1
 
 
 @dataclass(frozen=True)
@@ -203,7 +212,7 @@ class ModelConfig:
 def published(scale: Literal["small", "large"]) -> ModelConfig:
     """The published GVMGen: MusicGen-size decoder on CLIP ViT-L/14@336 (1024 channels) and EnCodec (4 x 2048)."""
     dim, heads, layers = {"small": (1024, 16, 24), "large": (1536, 24, 48)}[scale]
-    features = FeatureConfig(patch_channels=1024, width=1024, heads=16)
+    features = FeatureConfig(patch_channels=1024, width=1024, heads=16, dropout=0.1)
     tower = TowerConfig(width=1024, layers=24, heads=16, patch=14, resolution=336)
     return ModelConfig(
         "clip", "encodec", features, DecoderConfig(dim, heads, layers), tower=tower, encodec=CodecConfig()

@@ -6,7 +6,7 @@ from counting frames: so 24000/1001, variable rates and a first time stamp other
     open_media        path -> container, or a `MediaError` with its remedy
     PictureStream     every picture of a file once, in order, going on past damaged packets
     FrameGrid         which of the moments 0, 1/fps, 2/fps ... fall before a picture
-    decode_frames     the pictures on screen at those moments, small and upright
+    decode_frames     the pictures on screen at those moments, upright and as large as asked
 """
 
 from __future__ import annotations
@@ -126,6 +126,31 @@ class Scaler:
         return np.ascontiguousarray(np.rot90(small.to_ndarray(), turns), dtype=np.uint8)
 
 
+class AsShown:
+    """Pictures of one film as they are shown, each as large as it is: upright, with square pixels, [H, W, 3] RGB.
+
+    pixel_aspect: width by height of a pixel of the file; the side that it makes longer is stretched.
+    """
+
+    def __init__(self, pixel_aspect: Fraction) -> None:
+        self._stretch = (max(float(pixel_aspect), 1.0), max(float(1 / pixel_aspect), 1.0))
+        self._size = (0, 0)
+        self._scale: Scaler | None = None
+
+    def __call__(self, frame: VideoFrame) -> FrameArray:
+        """`frame` as [H, W, 3] RGB."""
+        width, height = round(frame.width * self._stretch[0]), round(frame.height * self._stretch[1])
+        size = (height, width) if quarter_turns(frame.rotation) % 2 else (width, height)
+        if self._scale is None or size != self._size:  # an edit's clips may differ in shape
+            self._size, self._scale = size, Scaler(*size, interpolation="BICUBIC")
+        return self._scale(frame)
+
+
+def frame_scaler(width: int | None, height: int | None, pixel_aspect: Fraction) -> Scaler | AsShown:
+    """What brings a film's pictures to the size that is asked for; None: as large as they are shown."""
+    return AsShown(pixel_aspect) if width is None or height is None else Scaler(width, height)
+
+
 class PictureStream:
     """Every picture of a file, once and in order, as (Fraction seconds after the first, frame).
 
@@ -235,18 +260,19 @@ class FrameGrid:
 
 
 def decode_frames(
-    path: Path, width: int, height: int, fps: Fraction, span: tuple[float, float] | None = None
+    path: Path, width: int | None, height: int | None, fps: Fraction, span: tuple[float, float] | None = None
 ) -> Iterator[tuple[float, FrameArray]]:
     """(seconds, [height, width, 3] RGB) of the picture on screen at each k / fps of the film, or of `span` of it.
 
-    A picture held for long is given several times; pictures between two moments are left out.
+    width and height None: as large as the film shows its pictures. A picture held for long is given several times;
+    pictures between two moments are left out.
     """
     first, last = (Fraction(0), None) if span is None else (Fraction(span[0]), Fraction(span[1]))
     with PictureStream(path) as pictures:
         grid = FrameGrid(fps, pictures.time_base, first)
         if first > 0:
             pictures.seek(first)
-        scale = Scaler(width, height)
+        scale = frame_scaler(width, height, pictures.pixel_aspect)
         shown: VideoFrame | None = None
         for seconds, frame in pictures:
             until = seconds if last is None else min(seconds, last)
@@ -260,7 +286,7 @@ def decode_frames(
             yield from _repeat(shown, scale, grid.due_before(end))
 
 
-def _repeat(frame: VideoFrame, scale: Scaler, due: list[Fraction]) -> Iterator[tuple[float, FrameArray]]:
+def _repeat(frame: VideoFrame, scale: Scaler | AsShown, due: list[Fraction]) -> Iterator[tuple[float, FrameArray]]:
     if due:
         image = scale(frame)
         for seconds in due:

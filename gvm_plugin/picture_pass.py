@@ -24,7 +24,7 @@ from scenedetect.common import FrameTimecode, Timecode
 from scenedetect.scene_manager import compute_downscale_factor
 
 from core.errors import MediaError
-from core.frames import FrameGrid, Scaler, quarter_turns
+from core.frames import FrameGrid, Scaler, frame_scaler, quarter_turns
 from core.vision.picture import FrameArray, FrameEncoder, PictureFeatures
 from gvm_plugin.film_source import FilmSource, Pictures
 
@@ -71,7 +71,7 @@ def watch(
     """Everything the analysis wants from the pictures of `film`; `expected` seconds are for the progress alone."""
     with film.pictures() as pictures:
         pixel_aspect = float(pictures.pixel_aspect)
-        model = _ModelFrames(encoder, pictures.time_base)
+        model = _ModelFrames(encoder, pictures.time_base, pictures.pixel_aspect)
         activity, cuts, looks = _Activity(), _Cuts(pictures, film.cuts), _Looks(pixel_aspect)
         for seconds, frame in pictures:
             model.take(seconds, frame)
@@ -107,10 +107,10 @@ def watch(
 class _ModelFrames:
     """Gives the encoder the picture on screen at each of its moments."""
 
-    def __init__(self, encoder: FrameEncoder, tick: Fraction) -> None:
+    def __init__(self, encoder: FrameEncoder, tick: Fraction, pixel_aspect: Fraction) -> None:
         self._encoder = encoder
         self._grid = FrameGrid(encoder.fps, tick)
-        self._scale = Scaler(encoder.width, encoder.height)
+        self._scale = frame_scaler(encoder.width, encoder.height, pixel_aspect)
         self._shown: VideoFrame | None = None
 
     def take(self, seconds: Fraction, frame: VideoFrame) -> None:

@@ -16,13 +16,13 @@ OURS = {"core", "gvm_plugin"}
 DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "imageio_ffmpeg": "moviepy",  # which brings it, and with it the ffmpeg program
+    "open_clip": "open_clip_torch",
     "ruamel": "ruamel.yaml",
     "scenedetect": "scenedetect-headless",
 }
 # Asked for, though no import statement names it.
 WITHOUT_IMPORT = {
     "silero-vad": "its weights are read from its folder (gvm_plugin/speech.py)",
-    "torchvision": "so that pip picks a torch that fits both, where another package brings torchvision",
 }
 # Imported where it is there, not needed otherwise.
 OPTIONAL = {"tinysoundfont", "matplotlib"}

@@ -29,14 +29,19 @@ class PictureFeatures:
 
 
 class FrameEncoder(Protocol):
-    """Takes the frames of one film in order and gives back their features.
+    """Takes the frames of one film in order and gives back their features."""
 
-    fps, width, height: how often and how large it wants the frames.
-    """
+    @property
+    def fps(self) -> Fraction:
+        """How often it wants a frame."""
 
-    fps: Fraction
-    width: int
-    height: int
+    @property
+    def width(self) -> int | None:
+        """How wide it wants the frames; None: as the film shows them."""
+
+    @property
+    def height(self) -> int | None:
+        """How high it wants the frames; None, together with `width`: as the film shows them."""
 
     def push(self, seconds: float, rgb: FrameArray) -> None:
         """Take the next frame, [height, width, 3] RGB."""
