@@ -17,6 +17,7 @@ sampling    guidance, top-k, temperature
 codecs      waveform codecs: EnCodec
 starter     the score codec: vocabulary, composer, performer, synthesiser, latent scenes, corpus
 model       GVMGen: the whole, for training
+memory      free memory of a device
 checkpoint  safetensors in and out
 published   checkpoints of GVMGen and MusicGen, brought in
 windows     cue -> overlapping windows

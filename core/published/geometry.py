@@ -127,7 +127,8 @@ def feature_config(checkpoint: Checkpoint) -> FeatureConfig:
         cross_every=_cross_every(_numbers(state, layer + r"(\d+)\.crossattention\..+"), layers, path),
         pooling=pooling,
         out_channels=_matrix(state, f"{VISUAL}proj", path)[1],
-        eps=_positive(settings.get("layer_norm_eps", 1e-12), "qformer.layer_norm_eps", path),
+        eps=_number(settings.get("layer_norm_eps", 1e-12), "qformer.layer_norm_eps", path),
+        dropout=_number(settings.get("hidden_dropout_prob", 0.1), "qformer.hidden_dropout_prob", path),
     )
 
 
@@ -231,13 +232,13 @@ def _heads(width: int, path: Path) -> int:
     return width // HEAD_WIDTH
 
 
-def _positive(value: Any, name: str, path: Path) -> float:
+def _number(value: Any, name: str, path: Path) -> float:
     try:
         number = float(value)  # YAML 1.1 reads 1e-5 as text
     except (TypeError, ValueError):
         number = math.nan
-    if not number > 0:
-        raise _unsupported(path, name, value, "a number above 0")
+    if not 0 <= number < 1:
+        raise _unsupported(path, name, value, "a number from 0 to 1")
     return number
 
 

@@ -6,6 +6,7 @@ Weights are mapped, not read, where the file allows it: a tensor costs memory wh
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import pickletools
 import re
@@ -118,6 +119,27 @@ def read_codec(path: Path) -> Checkpoint | Elsewhere:
     return Checkpoint(path, state, cfg)
 
 
+def read_huggingface(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], Path]:
+    """Tensors (mapped), config.json and weights file of a Hugging Face repository in `folder`."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as err:
+        raise ModelError(f"{folder / 'config.json'} is missing or damaged; fetch the repository again") from err
+    path = folder / "model.safetensors"
+    if not path.is_file():
+        path = folder / "pytorch_model.bin"
+        if not path.is_file():
+            raise ModelError(f"{folder} has settings and no weights (model.safetensors); fetch the repository again")
+        return _tensors(read_package(path), path), config, path
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, config, path  # noqa: SIM118 - no mapping
+    except SafetensorError as err:
+        raise ModelError(f"{path} is damaged or cut off ({err}); fetch it again") from err
+
+
 def read_package(path: Path) -> dict[str, Any]:
     """What torch.save wrote to `path`, as plain data and tensors; nothing in it is run.
 
@@ -189,10 +211,7 @@ def _state(package: dict[str, Any], path: Path) -> dict[str, Tensor]:
             state = state["model"]
         if not isinstance(state, dict) or not state:
             continue
-        strange = [str(name) for name, value in state.items() if not isinstance(value, Tensor)]
-        if strange:
-            raise ModelError(f"{path} holds more than tensors among its weights ({_some(strange)}); {_EXPORT}")
-        return state
+        return _tensors(state, path)
     if "xp.cfg" in package:
         raise ModelError(f"{path} has settings and no weights (best_state is missing or empty); {_EXPORT}")
     if package and all(isinstance(value, Tensor) for value in package.values()):
@@ -206,6 +225,13 @@ def _state(package: dict[str, Any], path: Path) -> dict[str, Tensor]:
     raise ModelError(
         f"{path} is no published checkpoint (it has {_some(package)}, not best_state and xp.cfg); {_EXPORT}"
     )
+
+
+def _tensors(state: dict[str, Any], path: Path) -> dict[str, Tensor]:
+    strange = [str(name) for name, value in state.items() if not isinstance(value, Tensor)]
+    if strange:
+        raise ModelError(f"{path} holds more than tensors among its weights ({_some(strange)}); {_EXPORT}")
+    return state
 
 
 def _cfg(package: dict[str, Any], path: Path) -> dict[str, Any]:
