@@ -29,6 +29,9 @@ BLOCK_SECONDS: Final = 10
 # Sound stamped this far from where the samples before it end starts anew there; less is rounding of time stamps.
 MAX_JITTER_SECONDS: Final = 0.05
 MAX_READ_ERRORS: Final = 50
+SEEK_FROM_SECONDS: Final = 5.0  # what begins earlier in a file is read from its start
+SEEK_EARLY_SECONDS: Final = 0.5  # for the decoder to settle
+EXACT_SEEK: Final = frozenset(("mov", "matroska", "wav", "w64", "flac", "aiff"))  # mp3 and others land about there
 
 Sound = npt.NDArray[np.float32]  # [channels, N]
 
@@ -122,6 +125,32 @@ def probe(path: Path) -> MediaInfo:
         )
 
 
+def probe_sound(path: Path) -> MediaInfo:
+    """What the header of `path` says, whether it has a picture or not; without one, time begins with its sound.
+
+    MediaError where there is no sound.
+    """
+    from core.frames import open_media, shown_name
+
+    try:
+        info = probe(path)
+    except MediaError:
+        with open_media(path) as container:
+            starts = [
+                (stream.start_time or 0) * (stream.time_base or Fraction(1)) for stream in container.streams.audio
+            ]
+            start = min(starts, default=Fraction(0))
+            tracks = tuple(_audio_track(stream, start) for stream in container.streams.audio if stream.codec_context)
+            seconds = container.duration / 1_000_000 if container.duration else 0.0
+            info = MediaInfo(
+                path, container.format.name, seconds, seconds, float(start), -1, "", 0, 0, 0,
+                Fraction(1), Fraction(25), False, tracks,
+            )  # fmt: skip
+    if not info.audio:
+        raise MediaError(f"{shown_name(path)}: has no sound; choose another file, or take it out")
+    return info
+
+
 def _audio_track(stream: AudioStream, picture_start: Fraction) -> AudioTrack:
     from av.stream import Disposition
 
@@ -147,11 +176,13 @@ def read_audio_blocks(
     block_seconds: float = BLOCK_SECONDS,
     duration: float | None = None,
     warnings: list[str] | None = None,
+    start: float = 0.0,
 ) -> Iterator[Sound]:
     """The sound of `track` (the main one if None), [channels, n] at `rate`, in blocks of `block_seconds`.
 
-    All blocks together have exactly `duration` seconds (the picture's if None), padded with silence or cut; the last
-    may be shorter. 5.1 is mixed down and mono doubled. What was damaged is appended to `warnings`.
+    All blocks together have exactly `duration` seconds (the picture's if None), from second `start` on, padded with
+    silence or cut; the last may be shorter. 5.1 is mixed down and mono doubled. What was damaged is appended to
+    `warnings`.
     """
     track = track or info.main_audio
     if track is None:
@@ -160,7 +191,7 @@ def read_audio_blocks(
     block = to_samples(block_seconds, rate)
     pending: list[Sound] = []
     held = given = channels = 0
-    for part in _placed(info, track, rate, layout, total, [] if warnings is None else warnings):
+    for part in _placed(info, track, rate, layout, total, [] if warnings is None else warnings, start):
         channels = part.shape[0]
         pending.append(part)
         held += part.shape[1]
@@ -174,15 +205,16 @@ def read_audio_blocks(
 
 
 def _placed(
-    info: MediaInfo, track: AudioTrack, rate: int, layout: str, total: int, warnings: list[str]
+    info: MediaInfo, track: AudioTrack, rate: int, layout: str, total: int, warnings: list[str], begin: float
 ) -> Iterator[Sound]:
-    """Parts [channels, n] that follow each other without a gap, `total` samples in all, from the first picture on."""
+    """Parts [channels, n] that follow each other without a gap, `total` samples in all, from second `begin` on."""
     from av.audio.layout import AudioLayout
 
     channels = AudioLayout(layout).nb_channels
     written = cursor = 0
-    for at, sound in _resampled(info, track, rate, layout, warnings):
-        cursor = cursor if at is None else at
+    offset = to_samples(begin, rate)
+    for at, sound in _resampled(info, track, rate, layout, warnings, begin):
+        cursor = cursor if at is None else at - offset
         fresh = sound[:, max(0, written - cursor) :]  # without what lies before the picture or was given already
         if fresh.shape[1]:
             start = max(written, cursor)
@@ -202,14 +234,14 @@ def _silence(channels: int, samples: int, rate: int) -> Iterator[Sound]:
 
 
 def _resampled(
-    info: MediaInfo, track: AudioTrack, rate: int, layout: str, warnings: list[str]
+    info: MediaInfo, track: AudioTrack, rate: int, layout: str, warnings: list[str], begin: float
 ) -> Iterator[tuple[int | None, Sound]]:
     """(index of the first sample after the first picture, or None if it follows directly; samples [channels, n])."""
     from av.audio.resampler import AudioResampler
 
     picture_start = Fraction(info.picture_start).limit_denominator(10**9)
     resampler, form, expected, mono = None, None, Fraction(0), False
-    for frame in _audio_frames(info, track, warnings):
+    for frame in _audio_frames(info, track, warnings, begin):
         now = (frame.format.name, frame.layout.name, frame.sample_rate)
         at = expected
         if frame.pts is not None and frame.time_base is not None:
@@ -236,8 +268,8 @@ def _samples(frame: AudioFrame, double: bool) -> Sound:
     return np.repeat(samples, 2, axis=0) if double else samples
 
 
-def _audio_frames(info: MediaInfo, track: AudioTrack, warnings: list[str]) -> Iterator[AudioFrame]:
-    """Decoded frames of `track`, going on past damaged packets."""
+def _audio_frames(info: MediaInfo, track: AudioTrack, warnings: list[str], begin: float) -> Iterator[AudioFrame]:
+    """Decoded frames of `track`, going on past damaged packets; where that is exact, from a little before `begin`."""
     import av.error
 
     from core.frames import open_media, shown_name
@@ -246,6 +278,9 @@ def _audio_frames(info: MediaInfo, track: AudioTrack, warnings: list[str]) -> It
     with open_media(info.path) as container:
         stream = container.streams[track.index]
         assert isinstance(stream, av.AudioStream), stream
+        if begin > SEEK_FROM_SECONDS and EXACT_SEEK & set(info.container.split(",")):
+            moment = max(0.0, info.picture_start + begin - SEEK_EARLY_SECONDS)
+            container.seek(int(moment / (stream.time_base or Fraction(1, 1000))), stream=stream)
         try:
             while errors < MAX_READ_ERRORS:
                 try:
