@@ -56,6 +56,8 @@ PLUGIN_LAYERS = [
     "preflight",
     "doctor",
     "progress",
+    "terminal",
+    "cli_models",
     "cli",
     "__main__",
 ]
