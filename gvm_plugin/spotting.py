@@ -35,8 +35,13 @@ FAINTEST, LIGHT = 0.08, 0.2  # cuts fainter than the first are marked only when 
 TALKING: Final = 0.3  # share of speech worth a word in the reason
 
 
-def spot(analysis: Analysis, options: ScoreOptions, video: str = "", sha256: str = "") -> CueSheet:
-    """The cue sheet of a film. video: its path as the sheet shall say it; sha256: of its bytes, seeds come from it."""
+def spot(
+    analysis: Analysis, options: ScoreOptions, video: str = "", sha256: str = "", within: Sequence[Span] | None = None
+) -> CueSheet:
+    """The cue sheet of a film. video: its path as the sheet shall say it; sha256: of its bytes, seeds come from it.
+
+    within: the only stretches that get cues (None: all of it); they don't overlap and are in order.
+    """
     duration = quantise(analysis.duration)
     existing = [span for span in analysis.music if span.duration >= EXISTING_MUSIC]
     cues = []
@@ -46,7 +51,8 @@ def spot(analysis: Analysis, options: ScoreOptions, video: str = "", sha256: str
     why_style = f"{style} for {film.words()}" if options.style == AUTO else f"{style} as asked"
     if talking > TALKING and options.style == AUTO:
         why_style += ", much speech"
-    for span, sounding in stretches(duration, existing):
+    free = [Span(0.0, duration)] if within is None else within
+    for span, sounding in (stretch for place in free for stretch in stretches(place.end, existing, place.start)):
         if not sounding:
             cues.append((span, True, "the film has music of its own here, or too little room beside it"))
             continue
@@ -71,9 +77,9 @@ def spot(analysis: Analysis, options: ScoreOptions, video: str = "", sha256: str
     )
 
 
-def stretches(duration: float, existing: Sequence[Span]) -> list[tuple[Span, bool]]:
+def stretches(duration: float, existing: Sequence[Span], begin: float = 0.0) -> list[tuple[Span, bool]]:
     """The film as (stretch, whether it gets music): without `existing` music and what is too short beside it."""
-    edges = [0.0]
+    edges = [begin]
     for span in sorted(existing):
         start, end = quantise(max(span.start, edges[-1])), quantise(min(span.end, duration))
         if end > start:
@@ -204,6 +210,7 @@ def _settings(options: ScoreOptions) -> Settings:
         separate_track=options.separate_track,
         stems=options.stems,
         midi=options.midi,
+        export=options.export,
         soundfont=None if options.soundfont is None else str(options.soundfont.absolute()),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,12 +25,18 @@ _FORMAT: Final = 1  # raise it when kept takes must not be used any more
 
 @dataclass(frozen=True, eq=False)
 class TakeMaker:
-    """Makes the takes of one sheet, but those that the cache has."""
+    """Makes the takes of one sheet, but those that the cache has.
+
+    film: stands for the film where its bytes may change (an edit); None: the sheet's sha256 does.
+    numbers: of each cue's takes; None: as many as the sheet's settings say, and the one it chooses.
+    """
 
     cache: Cache
     generator: MusicGenerator
     features: PictureFeatures
     sheet: CueSheet
+    film: str | None = None
+    numbers: Mapping[str, Sequence[int]] | None = None
 
     def make(self, tell: Callable[[float], None]) -> Takes:
         """All takes of all sounding cues. tell: takes the share done, 0..1."""
@@ -54,10 +60,13 @@ class TakeMaker:
     def requests(self) -> dict[TakeId, CueRequest]:
         """What is asked of the generator."""
         return {
-            (cue.id, number): self.request(cue, number)
-            for cue in self.sheet.sounding
-            for number in sorted({cue.take, *range(1, self.sheet.settings.takes + 1)})
+            (cue.id, number): self.request(cue, number) for cue in self.sheet.sounding for number in self._numbers(cue)
         }
+
+    def _numbers(self, cue: Cue) -> Sequence[int]:
+        if self.numbers is not None:
+            return self.numbers[cue.id]
+        return sorted({cue.take, *range(1, self.sheet.settings.takes + 1)})
 
     def request(self, cue: Cue, number: int) -> CueRequest:
         """One take of one cue, as asked of the generator."""
@@ -103,7 +112,7 @@ class TakeMaker:
     @cached_property
     def film_seed(self) -> int:
         """Seed of what all cues of the film share: its orchestra and the keys it moves round."""
-        return derive_seed(self.sheet.settings.seed, self.sheet.sha256, "film")
+        return derive_seed(self.sheet.settings.seed, self.film or self.sheet.sha256, "film")
 
     @cached_property
     def _soundfont_sha256(self) -> str | None:
