@@ -18,8 +18,10 @@ import click
 
 from core.errors import GVMError
 from gvm_plugin import __version__
+from gvm_plugin.cli_models import models_group
 from gvm_plugin.machine import compute_in_one_thread
 from gvm_plugin.options import AUTO, ORIGINALS, PRESETS, STYLES, ScoreOptions
+from gvm_plugin.terminal import print_table, printable
 
 if TYPE_CHECKING:
     from gvm_plugin.cuesheet import CueSheet
@@ -173,23 +175,7 @@ def render_command(sheet: Path, out: Path | None, overwrite: bool, device: str, 
     return 0
 
 
-@cli.command("models")
-@click.argument("name", required=False)
-def models_command(name: str | None) -> int:
-    """List the models with their licences, or show the card of NAME."""
-    from gvm_plugin.models import card_text, find_model, list_models
-
-    if name is not None:
-        click.echo(card_text(find_model(name)))
-        return 0
-    rows = [("model", "licence", "earning money", "size", "weights", "where")]
-    for model in list_models():
-        size = f"{model.size_bytes / 1e6:.1f} MB" if model.size_bytes else "-"
-        uses = "allowed" if model.commercial_use else "forbidden"
-        where = model.problem or str(model.folder or "built in")
-        rows.append((model.name, model.licence, uses, size, model.sha256[:12] or "-", where))
-    _print_table(rows)
-    return 0
+cli.add_command(models_group)
 
 
 @cli.command("doctor")
@@ -246,7 +232,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say_error(message: str) -> None:
-    click.echo(f"error: {_printable(' '.join(message.split()))}", err=True)
+    click.echo(f"error: {printable(' '.join(message.split()))}", err=True)
 
 
 def _print_score(score: Score, quiet: bool) -> None:
@@ -267,7 +253,7 @@ def _print_sheet(sheet: CueSheet) -> None:
         numbers = [f"{value:.2f}" if value is not None else AUTO for value in (cue.mood, cue.energy)]
         style, hits = ("silent", "-") if cue.silent else (cue.style, str(len(cue.hits)))
         rows.append((cue.id, format_time(cue.span.start), format_time(cue.span.end), style, *numbers, hits, cue.reason))
-    _print_table(rows)
+    print_table(rows)
 
 
 def _print_forecast(films: list[Film], out: Path, options: ScoreOptions, jobs: int | None = 1) -> int:
@@ -286,7 +272,7 @@ def _print_forecast(films: list[Film], out: Path, options: ScoreOptions, jobs: i
         else:
             cues = str(item.cues) if item.exact else f"about {item.cues}"
             rows.append((name, cues, f"{item.minutes:.1f}", f"{item.disk_bytes / 1e6:.0f} MB", ""))
-    _print_table(rows)
+    print_table(rows)
     needed, free = sum(item.disk_bytes for item in outlook), free_bytes(out)
     at_once = jobs or usual_count(sum(not item.skip for item in outlook))
     minutes = max([sum(item.minutes for item in outlook) / at_once, *(item.minutes for item in outlook)])
@@ -297,18 +283,6 @@ def _print_forecast(films: list[Film], out: Path, options: ScoreOptions, jobs: i
     return 0
 
 
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    rows = [[_printable(text) for text in row] for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
-
-
 def _shortened(name: str) -> str:
     """`name`, or its beginning and end where it would make a table too wide."""
     return name if len(name) <= 60 else f"{name[:40]}…{name[-19:]}"
-
-
-def _printable(text: str) -> str:
-    """`text` on one line and fit for any terminal: what isn't printable is written as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)

@@ -17,6 +17,8 @@ import hashlib
 import json
 import os
 import re
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,7 +50,8 @@ class ModelInfo:
     """One model. folder: of its weights, None for what needs none. problem: why it can't be used, or empty.
 
     kind: "model" makes music, a "part" doesn't. sha256: of what was trained. parameters: of everything, as its files
-    declare them; 0 where there are none. config: None for what has none, or where it can't be read.
+    declare them; 0 where there are none. config: None for what has none, or where it can't be read. files: (name,
+    sha256) of those in the folder.
     """
 
     name: str
@@ -63,6 +66,7 @@ class ModelInfo:
     source: str = ""
     parameters: int = 0
     config: ModelConfig | None = None
+    files: tuple[tuple[str, str], ...] = ()
 
 
 def models_folder() -> Path:
@@ -135,19 +139,54 @@ def card_text(model: ModelInfo) -> str:
     """The model card, for reading."""
     if model.folder is not None and (card := model.folder / CARD_FILE).is_file():
         return card.read_text(encoding="utf-8", errors="replace")
-    lines = [f"# {model.name}", model.about, f"Licence: {model.licence}. {licence_in_words(model)}."]
+    lines = [
+        f"# {model.name}",
+        model.about,
+        f"Licence: {model.licence}. {licence_in_words(model.licence, model.commercial_use)}.",
+    ]
     return "\n\n".join([*lines, *([f"Can't be used: {model.problem}."] if model.problem else [])]) + "\n"
 
 
-def licence_in_words(model: ModelInfo) -> str:
-    """What the licence of a model means for somebody who puts music under films."""
-    name = model.licence.upper()
-    if not model.commercial_use:
+def licence_in_words(licence: str, commercial_use: bool) -> str:
+    """What a licence means for somebody who puts music under films."""
+    name = licence.upper()
+    if not commercial_use:
         credit = "with credit to its authors, " if "BY" in name else ""
         return f"Free {credit}for films that earn nothing; not for monetised videos, advertising or paid work"
     if name.startswith("CC0"):
         return "Free for any film, also one that earns money; no credit needed"
     return "Free for any film, also one that earns money; keep the licence where the weights are passed on"
+
+
+def verify(model: ModelInfo) -> Iterator[tuple[str, int, str]]:
+    """(name, bytes, what is wrong or empty) of each file of a model as its bytes are read: minutes for the largest."""
+    for name, digest in model.files:
+        assert model.folder is not None, model.name
+        path, wrong = model.folder / name, ""
+        try:
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                    wrong = "not the bytes its card describes (hash differs)"
+        except OSError as err:
+            size, wrong = 0, f"can't be read ({err.strerror})"
+        yield name, size, wrong
+
+
+def remove_model(name: str) -> None:
+    """Delete the folder of an imported model or a part. ModelError where there is none, or it ships with gvm."""
+    if name.lower() in RESERVED:
+        raise ModelError(f"{name} is part of gvm itself; only what was imported or pulled can be removed")
+    folder = models_folder() / name
+    if not is_name(name) or not folder.is_dir():
+        raise ModelError(f"{folder} isn't there; `gvm models` lists what can be removed")
+    if folder.is_symlink():
+        folder.unlink()
+        return
+    doomed = folder.with_name(f".{name}.removed")  # at one stroke, so that no half of a model is left to be found
+    shutil.rmtree(doomed, ignore_errors=True)
+    folder.rename(doomed)
+    shutil.rmtree(doomed)
 
 
 # --- reading what lies there -------------------------------------------------------------------------------------
@@ -180,13 +219,13 @@ def _read(folder: Path) -> ModelInfo:
     """What the cards in `folder` say of the model there, and what is wrong with it."""
     if (folder / PART_FILE).is_file() and not (folder / MODEL_FILE).is_file():
         return _read_part(folder)
-    about, problem = _json(folder / MODEL_FILE, "import it again, or `gvm models remove` it")
+    about, problem = _json(folder / MODEL_FILE, "import or pull it again, or `gvm models remove` it")
     card = about.get("card")
     card = card if isinstance(card, dict) else {}
     config, problem = (None, problem) if problem else _config(about, folder)
     problem = problem or _card_problem(about, card, folder)
-    files = [WEIGHTS, *(name for name in about.get("files", ()) if name != WEIGHTS)] if not problem else []
-    sizes, parameters, problem = _files(folder, files, problem)
+    files = {WEIGHTS: about.get("sha256"), **about.get("files", {})} if not problem else {}
+    sizes, parameters, problem = _files(folder, list(files), problem)
     return ModelInfo(
         name=folder.name,
         licence=str(card.get("licence", "unknown")),
@@ -199,13 +238,14 @@ def _read(folder: Path) -> ModelInfo:
         source=str(card.get("source", "")),
         parameters=parameters,
         config=config,
+        files=tuple(files.items()),
     )
 
 
 def _read_part(folder: Path) -> ModelInfo:
     about, problem = _json(folder / PART_FILE, f"fetch it again: gvm models pull {folder.name} --overwrite")
     files = about.get("files")
-    if not problem and (not isinstance(files, dict) or not all(_plain(name) for name in files)):
+    if not problem and not _are_files(files):
         problem = f"{folder / PART_FILE} is damaged; fetch it again: gvm models pull {folder.name} --overwrite"
     sizes = 0
     for name in files if isinstance(files, dict) and not problem else ():
@@ -225,6 +265,7 @@ def _read_part(folder: Path) -> ModelInfo:
         problem=problem,
         kind="part",
         source=str(about.get("source", "")),
+        files=tuple(files.items()) if isinstance(files, dict) and not problem else (),
     )
 
 
@@ -262,9 +303,7 @@ def _card_problem(about: dict[str, Any], card: dict[str, Any], folder: Path) -> 
         damaged = "its licence isn't said"
     elif not isinstance(about.get("sha256"), str) or not _SHA256.fullmatch(about["sha256"]):
         damaged = "the hash of its weights isn't said"
-    elif not isinstance(files, dict) or not all(
-        _plain(name) and isinstance(value, str) and _SHA256.fullmatch(value) for name, value in files.items()
-    ):
+    elif not _are_files(files):
         damaged = "its list of files can't be read"
     return f"{folder / MODEL_FILE} is damaged ({damaged}); import it again, or `gvm models remove` it" * bool(damaged)
 
@@ -287,9 +326,13 @@ def _files(folder: Path, names: list[str], problem: str) -> tuple[int, int, str]
     return sizes, parameters, problem
 
 
-def _plain(name: str) -> bool:
-    """Whether `name` is that of a file in the folder itself."""
-    return bool(name) and name not in (".", "..") and not set(name) & {"/", "\\", "\0"}
+def _are_files(files: Any) -> bool:
+    """Whether `files` is {name of a file in the folder itself: sha256}."""
+    return isinstance(files, dict) and all(
+        isinstance(digest, str) and _SHA256.fullmatch(digest) and name not in ("", ".", "..")
+        and not set(name) & {"/", "\\", "\0"}
+        for name, digest in files.items()
+    )  # fmt: skip
 
 
 def describe(config: ModelConfig) -> str:

@@ -110,3 +110,32 @@ class FolderBars:
             click.echo(line, err=True)
         else:
             self._bar.write(line, file=sys.stderr)
+
+
+class TransferBar:
+    """A bar over the bytes of each file that comes from the hub, one after the other."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._shown = not quiet and sys.stderr.isatty()
+        self._file = ""
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def progress(self, file: str, have: int, size: int) -> None:
+        """Show that `have` of `size` bytes of `file` are there."""
+        if not self._shown:
+            return
+        if self._file != file:
+            from tqdm import tqdm
+
+            self.__exit__()
+            self._file = file
+            # What an earlier run had already brought counts for the bar, not for the speed.
+            self._bar = tqdm(total=size, initial=have, desc=file, unit="B", unit_scale=True, leave=False)
+        self._bar.update(have - self._bar.n)

@@ -18,6 +18,7 @@ PLUGIN_LAYERS = [
     "weights_file",
     "models",
     "hub",
+    "model_import",
     "ffmpeg",
     "machine",
     "probe",
