@@ -32,7 +32,10 @@ class GVMGen(nn.Module):
 
     def picture(self, patches: Tensor, frame_times: Tensor, present: Tensor) -> Picture:
         """What the decoder reads of patches [B, F, P, C] shown at frame_times [B, F]; present [B, F]."""
-        return self.decoder.picture(self.features(patches), frame_times, present)
+        vectors = self.config.features.vectors  # pooling none: all vectors of a frame share its time
+        return self.decoder.picture(
+            self.features(patches), frame_times.repeat_interleave(vectors, 1), present.repeat_interleave(vectors, 1)
+        )
 
     def loss(
         self, patches: Tensor, frame_times: Tensor, present: Tensor, codes: Tensor, valid: Tensor,
