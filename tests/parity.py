@@ -51,3 +51,10 @@ def parity(name: str) -> Parity:
 
 
 every = pytest.mark.parametrize("name", NAMES)  # for tests that take a fixture's name
+
+
+def imported(name: str, folder: Path) -> Path:
+    """The fixture brought in as a model folder of ours, `folder`/`name`; the test is skipped where it isn't there."""
+    from core.published.importer import import_checkpoint
+
+    return import_checkpoint(parity(name).folder, folder / name, name).folder

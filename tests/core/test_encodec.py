@@ -19,7 +19,7 @@ from core.codecs.encodec import Encodec, config_from_hf, config_from_xp, convert
 from core.codecs.encodec_files import build, read_repository
 from core.config import CodecConfig
 from core.errors import ModelError
-from tests.parity import KEYS, every, parity
+from parity import KEYS, every, parity
 
 TINY = CodecConfig(dimension=6, filters=2, card=16, codebooks=3, lstm_layers=1, ratios=(4, 3, 2))
 XP_CFG = """

@@ -6,12 +6,12 @@ from typing import Literal
 
 import pytest
 import torch
+from parity import KEYS
 from torch import Tensor
 
 from core.config import published
 from core.model import GVMGen
 from core.published import names
-from tests.parity import KEYS
 
 pytestmark = pytest.mark.shared
 
