@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # A folder of wheels or an index that pip is configured with is used as it is.
 STAMP := $(VENV)/.installed
+AUDIOCRAFT := $(VENV)/.audiocraft
 
-.PHONY: demo test check clean
+.PHONY: demo test check audiocraft clean
 
 demo: $(STAMP)  ## install into .venv, score examples/vlogs/ with the starter model, say where to look
 	$(BIN)/gvm score-folder examples/vlogs --stems --midi
@@ -13,7 +14,7 @@ demo: $(STAMP)  ## install into .venv, score examples/vlogs/ with the starter mo
 	@echo "Look here:  examples/vlogs/scored/report.html   (scored films, music and cue sheets lie beside it)"
 	@echo "Your turn:  $(BIN)/gvm score-folder FOLDER"
 
-test: $(STAMP) check  ## everything CI checks
+test: $(STAMP) $(AUDIOCRAFT) check  ## everything CI checks
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(STAMP)
@@ -23,6 +24,15 @@ check: $(STAMP)
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+audiocraft: $(AUDIOCRAFT)  ## the optional audiocraft (MultiBandDiffusion), beside the torch that is installed
+
+# The constraint holds torch where it is; audiocraft's own pins (torch 2.1) are left out by --no-deps.
+$(AUDIOCRAFT): $(STAMP) requirements-audiocraft.txt
+	$(BIN)/python -c "from importlib.metadata import version; print('torch==' + version('torch'))" > $@.torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $@.torch --editable '.[audiocraft]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-audiocraft.txt
 	@touch $@
 
 clean:
