@@ -20,7 +20,7 @@ from core.errors import GVMError
 from gvm_plugin import __version__
 from gvm_plugin.cli_models import models_group
 from gvm_plugin.machine import compute_in_one_thread
-from gvm_plugin.options import AUTO, ORIGINALS, PRESETS, STYLES, ScoreOptions
+from gvm_plugin.options import AUTO, DECODERS, ORIGINALS, PRECISIONS, PRESETS, STYLES, ScoreOptions
 from gvm_plugin.terminal import print_table, printable
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ _OPTIONS: tuple[Callable[[_F], _F], ...] = (
     click.option("--overwrite", is_flag=True, help="Replace results that exist."),
     click.option("--device", metavar="NAME", help="Where to compute: auto, cpu, cuda ..."),
     click.option("--model", metavar="NAME", help="`gvm models` lists them."),
+    click.option("--precision", type=click.Choice(PRECISIONS), help="Of a large model's weights; auto: the fastest."),
+    click.option("--decoder", type=click.Choice(DECODERS), help="Sound of a waveform model; mbd: finer, slow."),
+    click.option("--no-nudge", is_flag=True, help="Don't bend a waveform model's time to put beats on strong cuts."),
     click.option("--monetised", is_flag=True, help="The film earns money: refuse weights that forbid that."),
     click.option("--crossfade", type=float, metavar="S", help="Seconds over which one cue goes into the next."),
     click.option("--min-cue", type=float, metavar="S", help="Shortest cue, seconds."),

@@ -60,6 +60,9 @@ class Settings:
     """How the cues become a delivered film. Every name is one of ScoreOptions and means the same there."""
 
     model: str = "starter"
+    precision: str = AUTO
+    decoder: str = "encodec"
+    no_nudge: bool = False
     lufs: float = -14.0
     duck: float = 12.0
     original: str = "keep"
@@ -166,6 +169,9 @@ The cues, in the order of the film; where there is none, there is no music.
 }
 _SETTING_NOTES: Final[dict[str, str]] = {
     "model": "gvm models lists them",
+    "precision": "of a large model's weights: auto, fp32, bf16, fp16 or int8",
+    "decoder": "encodec, or mbd: finer sound of a waveform model, slow",
+    "no_nudge": "true: a waveform model's time isn't bent to put beats on strong cuts",
     "lufs": "loudness of the mix: web -14, podcast -16, broadcast -23",
     "duck": "how many dB the music goes down under speech; 0: not at all",
     "original": "keep or replace the film's own sound",

@@ -10,7 +10,17 @@ from typing import Any, Final
 
 from core.errors import CueSheetError
 from gvm_plugin.cuesheet import VERSION, Cue, CueSheet, Settings, format_time, parse_time, yaml_parser
-from gvm_plugin.options import AUTO, MAX_SEED, MAX_TAKES, ORIGINALS, STYLES, TEMPO_RANGE, check_key
+from gvm_plugin.options import (
+    AUTO,
+    DECODERS,
+    MAX_SEED,
+    MAX_TAKES,
+    ORIGINALS,
+    PRECISIONS,
+    STYLES,
+    TEMPO_RANGE,
+    check_key,
+)
 from gvm_plugin.timeline import HitPoint, Shot, Span
 
 _PARTS: Final = ("gvm_cue_sheet", "video", "settings", "cues", "shots", "speech", "music", "warnings", "provenance")
@@ -101,6 +111,8 @@ class _Reader:
         self.mapping(node, "settings", names, line=_line(document, "settings"))
         parsers: dict[str, Callable[[Any], Any]] = {
             "model": _text,
+            "precision": lambda v: _choice(v, PRECISIONS),
+            "decoder": lambda v: _choice(v, DECODERS),
             "lufs": lambda v: _number(v, -40, -5),
             "duck": lambda v: _number(v, 0, 60),
             "original": lambda v: _choice(v, ORIGINALS),

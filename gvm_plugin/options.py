@@ -23,6 +23,8 @@ STYLES: Final = (
 )
 PRESETS: Final[dict[str, float]] = {"web": -14.0, "podcast": -16.0, "broadcast": -23.0}  # integrated LUFS
 ORIGINALS: Final = ("keep", "replace")
+PRECISIONS: Final = (AUTO, "fp32", "bf16", "fp16", "int8")
+DECODERS: Final = ("encodec", "mbd")
 TEMPO_RANGE: Final = (40.0, 200.0)  # beats per minute
 MAX_TAKES: Final = 16
 MAX_SEED: Final = 2**63 - 1
@@ -49,6 +51,9 @@ class ScoreOptions:
     separate_track  leave the film's sound as it is and add the score as a second audio track
     overwrite       replace results that exist
     device, model   where to compute (auto, cpu, cuda, ...) and with which weights
+    precision       number format of a large model's weights: fewer bytes are faster and a little less exact
+    decoder         what turns a waveform model's codes into sound: its own codec, or MultiBandDiffusion (slow, finer)
+    no_nudge        leave a waveform model's time as it is, instead of bending it so that strong cuts fall on beats
     monetised       the film earns money: refuse weights whose licence forbids that
     crossfade       seconds over which one cue goes over into the next
     min_cue, max_cue    shortest and longest cue, seconds
@@ -73,6 +78,9 @@ class ScoreOptions:
     overwrite: bool = False
     device: str = AUTO
     model: str = "starter"
+    precision: str = AUTO
+    decoder: str = "encodec"
+    no_nudge: bool = False
     monetised: bool = False
     crossfade: float = 0.5
     min_cue: float = 12.0
@@ -82,6 +90,8 @@ class ScoreOptions:
         check_choice("style", self.style, (AUTO, *STYLES))
         check_choice("preset", self.preset, tuple(PRESETS))
         check_choice("original", self.original, ORIGINALS)
+        check_choice("precision", self.precision, PRECISIONS)
+        check_choice("decoder", self.decoder, DECODERS)
         check_number("mood", self.mood, -1.0, 1.0)
         check_number("energy", self.energy, 0.0, 1.0)
         check_number("tempo", self.tempo, *TEMPO_RANGE)

@@ -200,6 +200,9 @@ def _settings(options: ScoreOptions) -> Settings:
     """What of the options the sheet keeps."""
     return Settings(
         model=options.model,
+        precision=options.precision,
+        decoder=options.decoder,
+        no_nudge=options.no_nudge,
         lufs=options.target_lufs,
         duck=options.duck,
         original=options.original,
