@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -41,8 +42,11 @@ def models_group(context: click.Context) -> int:
 @click.argument("name")
 def show_command(name: str) -> int:
     """Show the card of NAME."""
-    from gvm_plugin.models import card_text, find_installed
+    from gvm_plugin.hub import REMOTES
+    from gvm_plugin.models import card_text, find_installed, models_folder
 
+    if any(name == remote.name for remote in REMOTES) and not (models_folder() / name).is_dir():
+        raise ModelError(f"{name} isn't here; `gvm models pull {name}` fetches it")
     for line in card_text(find_installed(name)).splitlines():
         click.echo(printable(line))
     return 0
@@ -58,9 +62,8 @@ def import_command(source: Path, name: str, codec: str | None, overwrite: bool, 
     """Make a published checkpoint, the folder or file SOURCE, a model that --model can name."""
     from gvm_plugin.model_import import import_model
 
-    if not quiet:
-        click.echo(f"reading {source}; a large model takes minutes")
-    model = import_model(source, name, codec, overwrite)
+    say = None if quiet else functools.partial(click.echo, f"reading {source}; a large model takes minutes")
+    model = import_model(source, name, codec, overwrite, say)
     if not quiet:
         _print_what_it_is(model)
         click.echo(f"use it: gvm score film.mp4 --model {model.name}")

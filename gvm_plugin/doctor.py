@@ -15,12 +15,22 @@ from core.errors import GVMError
 from gvm_plugin import __version__
 
 NEEDED: Final = (
-    "av", "click", "jinja2", "mido", "moviepy", "numpy", "opencv-python-headless", "ruamel.yaml",
-    "safetensors", "scenedetect-headless", "scipy", "silero-vad", "soundfile", "torch", "tqdm",
+    "av", "click", "huggingface_hub", "jinja2", "librosa", "mido", "moviepy", "numpy", "open_clip_torch",
+    "opencv-python-headless", "ruamel.yaml", "safetensors", "scenedetect-headless", "scipy", "silero-vad", "soundfile",
+    "torch", "torchvision", "tqdm", "transformers",
 )  # fmt: skip
-OPTIONAL: Final = {"tinysoundfont": "plays --soundfont files: pip install --no-deps tinysoundfont"}
+OPTIONAL: Final = {
+    "tinysoundfont": "plays --soundfont files: pip install --no-deps tinysoundfont",
+    "audiocraft": "MultiBandDiffusion, and comparisons with the published code: make audiocraft",
+}
 ENCODERS: Final = {"aac": "sound in mp4 and mov", "libopus": "sound in mkv and webm"}
 MIN_FREE_BYTES: Final = 2 * 10**9
+LARGE_BYTES: Final = 10 * 10**9
+# Instruction sets, any of which makes weights of that kind fast.
+FAST: Final = {
+    "bf16": {"avx512_bf16", "amx_bf16", "bf16"},
+    "int8": {"avx512_vnni", "avx_vnni", "amx_int8", "i8mm", "asimddp"},
+}
 
 
 @dataclass(frozen=True)
@@ -81,27 +91,59 @@ def _ffmpeg() -> Iterator[Finding]:
 
 
 def _models() -> Iterator[Finding]:
-    from gvm_plugin.models import list_models
+    from gvm_plugin.models import STARTER, list_models, list_parts, models_folder
+    from gvm_plugin.terminal import size_text
 
-    for model in list_models():
+    for model in [*list_models(), *list_parts()]:
         problem, _, remedy = model.problem.partition("; ")
-        detail = problem or f"{model.licence}, {model.size_bytes / 1e6:.0f} MB"
-        yield Finding(f"model {model.name}", "missing" if problem else "ok", detail, remedy)
+        size = f"{model.parameters / 1e6:.1f} million parameters, " if model.parameters else ""
+        size += size_text(model.size_bytes) if model.size_bytes else "no weights"
+        level = "ok" if not problem else "missing" if model.name == STARTER else "note"  # the others came by wish
+        yield Finding(f"{model.kind} {model.name}", level, problem or f"{model.licence}, {size}", remedy)
+    yield Finding("folder of models", "ok", str(models_folder()))
 
 
 def _device() -> Iterator[Finding]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield Finding("CPU", "ok", f"{cores} cores, {platform.machine()}")
     try:
         import torch
-    except ImportError:
-        return  # said among the packages
+
+        from core.memory import free_bytes
+    except ImportError:  # said among the packages
+        yield Finding("CPU", "ok", f"{cores} cores, {platform.machine()}")
+        return
+    yield Finding("CPU", "ok", f"{cores} cores, {platform.machine()}; {_precisions()}")
+    free = free_bytes("cpu")
+    if free is not None:
+        large = "" if free >= LARGE_BYTES else f"a model of GVMGen's large scale takes {LARGE_BYTES / 1e9:.0f} GB"
+        yield Finding("memory", "note" if large else "ok", f"{free / 1e9:.1f} GB free", large)
     if torch.cuda.is_available():
-        yield Finding("GPU", "ok", torch.cuda.get_device_name(0))
+        for index in range(torch.cuda.device_count()):
+            left = free_bytes(f"cuda:{index}") or 0
+            yield Finding("GPU", "ok", f"{torch.cuda.get_device_name(index)}, {left / 1e9:.1f} GB free")
     elif torch.backends.mps.is_available():
         yield Finding("GPU", "ok", "Apple")
     else:
         yield Finding("GPU", "ok", "none; the starter model needs none")
+
+
+def _precisions() -> str:
+    """What this processor computes fast besides fp32: small weights are read in less time."""
+    there = _cpu_features()
+    if not there:
+        return "its instructions aren't known"
+    fast = [name for name, needed in FAST.items() if there & needed]
+    return f"fast with {', '.join(fast)} weights" if fast else "fast with fp32 weights only"
+
+
+def _cpu_features(path: Path = Path("/proc/cpuinfo")) -> set[str]:
+    """Names of instruction sets, as Linux spells them; empty where the system doesn't say."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return set()
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return set(flags.partition(":")[2].split())
 
 
 def _disk(folder: Path) -> Finding:

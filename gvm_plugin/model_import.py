@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -14,11 +15,18 @@ from gvm_plugin.models import ModelInfo, check_name, find_model, is_name, models
 _ROOM: Final = 1.1  # free space wanted, of the size of what is imported
 
 
-def import_model(source: Path, name: str, codec: str | None = None, overwrite: bool = False) -> ModelInfo:
+def import_model(
+    source: Path,
+    name: str,
+    codec: str | None = None,
+    overwrite: bool = False,
+    begins: Callable[[], None] | None = None,
+) -> ModelInfo:
     """Make the published checkpoint `source` (a folder or its file of weights) the model `name`; what it is then.
 
     codec: the folder or file of an EnCodec, or the name of one that was pulled; None for the one beside the weights.
-    overwrite: replace a model of that name, at the end and only if all went well. Raises ModelError, DeliveryError.
+    overwrite: replace a model of that name, at the end and only if all went well. begins: called when the long part
+    begins. Raises ModelError, DeliveryError.
     """
     check_name(name)
     if any(name == remote.name for remote in REMOTES):
@@ -28,6 +36,8 @@ def import_model(source: Path, name: str, codec: str | None = None, overwrite: b
         raise ModelError(f"{name} is there already, in {target}; choose another --name, or replace it with --overwrite")
     codec_path = _codec_path(codec)
     _check_room(source, codec_path, target.parent)
+    if begins is not None:
+        begins()
     new = target.with_name(f".{name}.new")  # no name for a model, so never listed
     _import(source, new, name, codec_path)
     if os.path.lexists(target):

@@ -101,6 +101,8 @@ def find_model(name: str) -> ModelInfo:
     folder = models_folder() / name
     if is_name(name) and folder.is_dir():
         model = _read(folder)
+        if model.kind == "part" and model.problem:
+            raise ModelError(f"{name} makes no music: {model.problem}")
         if model.kind == "part":
             raise ModelError(f"{name} is no model that makes music ({model.about}); `gvm models` lists those that are")
         return model
@@ -208,8 +210,9 @@ def _at_path(path: Path) -> ModelInfo:
 
 
 def _installed() -> list[ModelInfo]:
+    """Those in the folder of models, by name; folders without a file don't count."""
     try:
-        names = sorted(path.name for path in models_folder().iterdir() if path.is_dir())
+        names = sorted(path.name for path in models_folder().iterdir() if path.is_dir() and any(path.iterdir()))
     except OSError:
         return []
     return [_read(models_folder() / name) for name in names if is_name(name) and name.lower() not in RESERVED]
@@ -217,9 +220,9 @@ def _installed() -> list[ModelInfo]:
 
 def _read(folder: Path) -> ModelInfo:
     """What the cards in `folder` say of the model there, and what is wrong with it."""
-    if (folder / PART_FILE).is_file() and not (folder / MODEL_FILE).is_file():
-        return _read_part(folder)
-    about, problem = _json(folder / MODEL_FILE, "import or pull it again, or `gvm models remove` it")
+    if not (folder / MODEL_FILE).exists():
+        return _read_part(folder) if (folder / PART_FILE).exists() else _unfinished(folder)
+    about, problem = _json(folder / MODEL_FILE, "import it again, or `gvm models remove` it")
     card = about.get("card")
     card = card if isinstance(card, dict) else {}
     config, problem = (None, problem) if problem else _config(about, folder)
@@ -240,6 +243,16 @@ def _read(folder: Path) -> ModelInfo:
         config=config,
         files=tuple(files.items()),
     )
+
+
+def _unfinished(folder: Path) -> ModelInfo:
+    """What a pull that was interrupted leaves, or somebody who made a folder by hand."""
+    problem = (
+        f"{folder} holds neither {MODEL_FILE} nor {PART_FILE}, so it isn't finished; `gvm models pull {folder.name}` "
+        f"goes on where it stopped, `gvm models remove {folder.name}` removes it"
+    )
+    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    return ModelInfo(folder.name, "unknown", False, size, "", folder, "unfinished", problem, "part")
 
 
 def _read_part(folder: Path) -> ModelInfo:

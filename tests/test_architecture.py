@@ -50,14 +50,15 @@ PLUGIN_LAYERS = [
     "measure",
     "report_view",
     "report",
+    "handoff",
     "delivery",
     "score",
     "workers",
     "folder",
     "preflight",
+    "terminal",
     "doctor",
     "progress",
-    "terminal",
     "cli_models",
     "cli",
     "__main__",
@@ -95,6 +96,27 @@ def test_a_file_imports_only_from_files_above_it(path: Path) -> None:
     used = {name.split(".")[1] for name in imports_of(path) if name.startswith("gvm_plugin.")}
     below = {name for name in used if name in PLUGIN_LAYERS and name not in above}
     assert not below, f"{path.name} imports {below} from below it"
+
+
+HANDOFF_LAYERS = [
+    *("timecode", "source", "timeline_doc", "broadcast_wave", "cue_files", "build", "otio", "fcpxml", "xmeml"),
+    *("edl", "cue_list", "export"),
+]
+
+
+@pytest.mark.parametrize("name", HANDOFF_LAYERS)
+def test_the_hand_off_is_layered_too(name: str) -> None:
+    used = imports_of(ROOT / "gvm_plugin" / "handoff" / f"{name}.py")
+    above = set(HANDOFF_LAYERS[: HANDOFF_LAYERS.index(name)])
+    inside = {other.split(".")[2] for other in used if other.startswith("gvm_plugin.handoff.")}
+    assert inside & set(HANDOFF_LAYERS) <= above
+    outside = {other.split(".")[1] for other in used if other.startswith("gvm_plugin.")} & set(PLUGIN_LAYERS)
+    assert outside <= set(PLUGIN_LAYERS[: PLUGIN_LAYERS.index("handoff") + 1])
+
+
+def test_the_layers_of_the_hand_off_are_its_files() -> None:
+    files = {path.stem for path in (ROOT / "gvm_plugin" / "handoff").glob("*.py")}
+    assert files == {"__init__", *HANDOFF_LAYERS}
 
 
 def test_core_knows_nothing_of_films() -> None:
@@ -138,7 +160,7 @@ def test_light_import(code: str) -> None:
     program = f"{code}\nimport json, sys; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
-    heavy = {"torch", "librosa", "libtsm", "scipy", "av", "scenedetect", "cv2", "soundfile", "moviepy", "ruamel.yaml"}
+    heavy = {"torch", "librosa", "libtsm", "scipy", "av", "scenedetect", "cv2", "soundfile", "moviepy", "ruamel.yaml", "opentimelineio"}
     assert not loaded & heavy
     if "--help" in code:
         assert "numpy" not in loaded

@@ -146,14 +146,22 @@ def test_weights_cut_off_are_seen_without_reading_them(store: Path, cut: int) ->
     assert "codec.safetensors is damaged" in find_model("mine").problem
 
 
-def test_an_empty_folder_and_a_damaged_card_are_listed_with_their_problem(store: Path) -> None:
-    (store / "hollow").mkdir(parents=True)
+def test_a_damaged_card_is_listed_with_its_problem_and_allows_nothing(store: Path) -> None:
     write_model(store / "torn")
     (store / "torn" / "model.json").write_text('{"config": ')
-    problems = {model.name: model.problem for model in list_models()}
-    assert "model.json is missing; " in problems["hollow"]
-    assert "model.json is damaged; " in problems["torn"]
-    assert find_model("torn").commercial_use is False
+    (torn,) = list_models()[2:]
+    assert "model.json is damaged; " in torn.problem
+    assert torn.commercial_use is False
+
+
+def test_an_unfinished_folder_is_a_part_that_says_how_to_go_on(store: Path) -> None:
+    (store / "half").mkdir(parents=True)
+    assert list_parts() == []  # nothing in it yet
+    with pytest.raises(ModelError, match="isn't finished; `gvm models pull half` goes on"):
+        find_model("half")
+    (store / "half" / "weights.bin.0123456789ab.part").write_bytes(b"123")
+    (part,) = list_parts()
+    assert (part.name, part.about, part.size_bytes, part.commercial_use) == ("half", "unfinished", 3, False)
 
 
 def test_what_isnt_a_model_of_ours_is_left_out_of_the_list(store: Path) -> None:
