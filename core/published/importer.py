@@ -71,8 +71,8 @@ def read_codec(source: Path) -> tuple[CodecConfig, dict[str, Tensor], Path]:
     found = reader.read_codec(reader.find_codec(source))
     if isinstance(found, reader.Elsewhere):
         raise ModelError(
-            f"{found.path} only names its codec, {found.name!r}; fetch it (gvm models pull {_CODEC_NAME}) and import "
-            "again, or name its file with --codec"
+            f"{found.path} only names its codec, {found.name!r}; fetch it (gvm models pull {_CODEC_NAME}) and "
+            f"name it (--codec {_CODEC_NAME})"
         )
     return *convert_published(found.state, found.cfg, str(found.path)), found.path
 

@@ -71,8 +71,8 @@ def find_codec(source: Path) -> Path:
     path = source / CODEC_FILE if source.is_dir() else source
     if not path.is_file():
         raise ModelError(
-            f"{path} isn't there; put the codec beside the model's weights, or name it with --codec "
-            "(`gvm models pull encodec-32khz` fetches one)"
+            f"{path} isn't there; put the codec beside the model's weights, or fetch MusicGen's (gvm models pull "
+            "encodec-32khz) and name it (--codec encodec-32khz)"
         )
     return path
 
