@@ -66,7 +66,7 @@ def spot(
             _cue(index, span, silent, reason, style, analysis, options, sha256)
             for index, (span, silent, reason) in enumerate(cues)
         ),
-        settings=_settings(options),
+        settings=settings_of(options),
         shots=tuple(
             Shot(Span(quantise(shot.span.start), quantise(shot.span.end)), round(shot.cut_strength, 3))
             for shot in analysis.shots
@@ -196,7 +196,7 @@ def _character(analysis: Analysis, span: Span) -> Character:
     return characterise(span, analysis.shots, analysis.looks, analysis.activity_times, analysis.activity)
 
 
-def _settings(options: ScoreOptions) -> Settings:
+def settings_of(options: ScoreOptions) -> Settings:
     """What of the options the sheet keeps."""
     return Settings(
         model=options.model,
