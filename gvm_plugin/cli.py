@@ -20,7 +20,17 @@ from core.errors import GVMError
 from gvm_plugin import __version__
 from gvm_plugin.cli_models import models_group
 from gvm_plugin.machine import compute_in_one_thread
-from gvm_plugin.options import AUTO, DECODERS, ORIGINALS, PRECISIONS, PRESETS, STYLES, ScoreOptions
+from gvm_plugin.options import (
+    AUTO,
+    DECODERS,
+    EXPORTS,
+    ORIGINALS,
+    PRECISIONS,
+    PRESETS,
+    STYLES,
+    ScoreOptions,
+    parse_exports,
+)
 from gvm_plugin.terminal import print_table, printable
 
 if TYPE_CHECKING:
@@ -31,6 +41,21 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound=Callable[..., Any])
 _DEFAULT = ScoreOptions()
 _PATH = click.Path(path_type=Path)
+
+
+def _formats(ctx: click.Context, parameter: click.Parameter, value: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The list `otio,edl` as a tuple; ScoreOptions says which formats there are."""
+    return parse_exports(value) if isinstance(value, str) else value
+
+
+_EXPORT: Callable[[_F], _F] = click.option(
+    "--export",
+    type=click.UNPROCESSED,
+    callback=_formats,
+    default=(),
+    metavar="LIST",
+    help=f"For other editors: {','.join(EXPORTS)}.",
+)
 
 # One row per field of ScoreOptions that a person chooses; the defaults are those of the dataclass.
 _OPTIONS: tuple[Callable[[_F], _F], ...] = (
@@ -49,6 +74,7 @@ _OPTIONS: tuple[Callable[[_F], _F], ...] = (
     click.option("--music-only", is_flag=True, help="Deliver the music, no film."),
     click.option("--stems", is_flag=True, help="Also deliver the groups of instruments apart."),
     click.option("--midi", is_flag=True, help="Also deliver the notes as MIDI."),
+    _EXPORT,
     click.option("--soundfont", type=_PATH, metavar="FILE", help="SF2 or SF3 file that plays the notes."),
     click.option("--separate-track", is_flag=True, help="Add the score as a second audio track."),
     click.option("--overwrite", is_flag=True, help="Replace results that exist."),
@@ -81,7 +107,7 @@ def _score_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for parameter in wrapped.__click_params__:  # type: ignore[attr-defined]
         if hasattr(_DEFAULT, parameter.name):
             parameter.default = getattr(_DEFAULT, parameter.name)
-            parameter.show_default = parameter.default not in (None, False)
+            parameter.show_default = parameter.default not in (None, False, ())
     return wrapped
 
 
@@ -164,16 +190,34 @@ def spot_command(video: Path, out: Path | None, quiet: bool, options: ScoreOptio
 @click.argument("sheet", type=_PATH)
 @click.option("--out", "-o", type=_PATH, help="File or folder of the result.  [default: beside the sheet]")
 @click.option("--overwrite", is_flag=True, help="Replace results that exist.")
+@_EXPORT
 @click.option("--device", default=AUTO, show_default=True, metavar="NAME", help="Where to compute.")
 @click.option("--monetised", is_flag=True, help="The film earns money: refuse weights that forbid that.")
 @_QUIET
-def render_command(sheet: Path, out: Path | None, overwrite: bool, device: str, monetised: bool, quiet: bool) -> int:
+def render_command(
+    sheet: Path,
+    out: Path | None,
+    overwrite: bool,
+    export: tuple[str, ...],
+    device: str,
+    monetised: bool,
+    quiet: bool,
+) -> int:
     """Make exactly what the cue sheet SHEET says; only cues that changed are made anew."""
     from gvm_plugin.progress import StageBar
     from gvm_plugin.score import render
 
     with StageBar(quiet) as bar:
-        score = render(sheet, out, None, bar.progress, device=device, monetised=monetised, overwrite=overwrite)
+        score = render(
+            sheet,
+            out,
+            None,
+            bar.progress,
+            device=device,
+            monetised=monetised,
+            overwrite=overwrite,
+            export=export or None,
+        )
     _print_score(score, quiet)
     return 0
 

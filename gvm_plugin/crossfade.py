@@ -69,13 +69,27 @@ class Join:
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Where a piece sounds, in samples of the film, and how long it fades in and out."""
+
+    start: int
+    end: int
+    fade_in: int
+    fade_out: int
+
+
+@dataclass(frozen=True)
 class AssembledMusic:
-    """The music of a film: float WAV files of `samples` each; the stems add up to the music."""
+    """The music of a film: float WAV files of `samples` each; the stems add up to the music.
+
+    placed: where each piece sounds, in their order.
+    """
 
     path: Path
     stems: dict[str, Path]
     samples: int
     joins: tuple[Join, ...]
+    placed: tuple[Placement, ...] = ()
 
 
 def equal_power(samples: int) -> tuple[Gain, Gain]:
@@ -104,6 +118,7 @@ def assemble(
     track = _Track(path, samples, stem_folder)
     width = max(to_samples(crossfade_seconds), DECLICK_SAMPLES)
     joins: list[Join] = []
+    placed: list[Placement] = []
     with track:
         held: _Held | None = None
         for piece in pieces:
@@ -112,6 +127,8 @@ def assemble(
                 entering.start_after_silence(entering.first_sample)
             elif join := _join(held, entering, width, track):
                 joins.append(join)
+            if held is not None:
+                placed.append(held.placement)
             # Only the end of a take can still meet the next one; the rest goes to disk before that one is made.
             entering.write_until(track, entering.earliest_join(width))
             entering.forget_written()
@@ -119,8 +136,9 @@ def assemble(
             del piece, entering
         if held is not None:
             held.finish(track, held.last_sample, width)
+            placed.append(held.placement)
         track.silence_until(samples)
-    return AssembledMusic(path, track.stem_files(), samples, tuple(joins))
+    return AssembledMusic(path, track.stem_files(), samples, tuple(joins), tuple(placed))
 
 
 class _Held:
@@ -136,9 +154,14 @@ class _Held:
         self.cue_in = to_samples(piece.span.start)
         self.cue_out = to_samples(piece.span.end)
         self.position = self.first_sample  # of the next sample to write
-        self.fade_in = 0  # samples
+        self.fade_in = self.fade_out = 0  # samples
         if not 0 <= self.cue_in < film_samples:
             raise ValueError(f"a cue begins at {piece.span.start:.2f} s, outside the film; correct its in")
+
+    @property
+    def placement(self) -> Placement:
+        """Where it sounds, once it has been written to its end."""
+        return Placement(self.first_sample, self.position, self.fade_in, self.fade_out)
 
     def earliest_join(self, width: int) -> int:
         """First sample that the next take or the last fade may still change."""
@@ -184,6 +207,7 @@ class _Held:
         self.write_until(track, end - fade)
         _, fall = equal_power(fade)
         track.write({name: sound * fall for name, sound in self.slices(end - fade, end).items()})
+        self.position, self.fade_out = max(self.position, end), fade
 
 
 def _join(leaving: _Held, entering: _Held, width: int, track: _Track) -> Join | None:
@@ -204,6 +228,7 @@ def _join(leaving: _Held, entering: _Held, width: int, track: _Track) -> Join | 
     falling = {name: sound * fall for name, sound in leaving.slices(start, end).items()}
     rising = entering.slices(start, end)
     track.write(_sum(falling, rising))
+    leaving.position, leaving.fade_out = end, end - start
     entering.position = end
     return Join(start, end)
 

@@ -73,6 +73,7 @@ class Settings:
     separate_track: bool = False
     stems: bool = False
     midi: bool = False
+    export: tuple[str, ...] = ()
     soundfont: str | None = None
 
 
@@ -182,6 +183,7 @@ _SETTING_NOTES: Final[dict[str, str]] = {
     "separate_track": "true: the score becomes a second audio track",
     "stems": "true: also the groups of instruments apart",
     "midi": "true: also the notes as MIDI",
+    "export": "files for other editors: otio, fcpxml, xmeml, edl, csv; or none",
     "soundfont": "an SF2 or SF3 file to play the notes, or none",
 }
 
@@ -252,7 +254,9 @@ def yaml_parser() -> Any:
 
 
 def _plain(value: Any) -> Any:
-    return "none" if value is None else value
+    if isinstance(value, tuple):
+        value = ", ".join(value)
+    return "none" if value in (None, "") else value
 
 
 def _cue_map(cue: Cue, flow: Callable[[Iterable[Any]], Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from gvm_plugin.cuesheet import VERSION, Cue, CueSheet, Settings, format_time, p
 from gvm_plugin.options import (
     AUTO,
     DECODERS,
+    EXPORTS,
     MAX_SEED,
     MAX_TAKES,
     ORIGINALS,
@@ -20,6 +21,7 @@ from gvm_plugin.options import (
     STYLES,
     TEMPO_RANGE,
     check_key,
+    parse_exports,
 )
 from gvm_plugin.timeline import HitPoint, Shot, Span
 
@@ -119,6 +121,7 @@ class _Reader:
             "crossfade": lambda v: _number(v, 0, 5),
             "seed": lambda v: _integer(v, 0, MAX_SEED),
             "takes": lambda v: _integer(v, 1, MAX_TAKES),
+            "export": _exports,
             "soundfont": lambda v: None if v in (None, "none") else _text(v),
         }
         return Settings(**{n: self.value(node, n, parsers.get(n, _flag), getattr(default, n)) for n in names})
@@ -321,6 +324,11 @@ def _key(value: Any) -> str | None:
         return None
     check_key(_text(value))
     return str(value)
+
+
+def _exports(value: Any) -> tuple[str, ...]:
+    text = ",".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+    return tuple(_choice(name, EXPORTS) for name in parse_exports(text))
 
 
 def _choice(value: Any, choices: tuple[str, ...]) -> str:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import DeliveryError
 from gvm_plugin import __version__, cuesheet
 from gvm_plugin.cuesheet import CueSheet
 from gvm_plugin.generators import MusicGenerator
-from gvm_plugin.outputs import Outputs
+from gvm_plugin.outputs import Outputs, file_name
 from gvm_plugin.takes import Takes, chosen_takes
 
 if TYPE_CHECKING:
@@ -25,11 +24,15 @@ if TYPE_CHECKING:
     from gvm_plugin.report import OutputFile, VideoReport
 
 
+_OURS: Final = (".wav", ".mid", ".otio", ".fcpxml", ".xml", ".edl", ".csv", ".html")  # what we fill folders with
+
+
 @dataclass(frozen=True, eq=False)
 class Finished:
     """All that was made of one film, still in its work folder.
 
     film: the muxed film, None if only the music was asked for. edited: the sheet of a person, which keeps its text.
+    exported: files for other editors, by name.
     """
 
     sheet: CueSheet
@@ -37,6 +40,7 @@ class Finished:
     mixed: MixReport
     film: Path | None
     edited: Path | None
+    exported: Mapping[str, Path] = field(default_factory=dict)
 
 
 def deliver(finished: Finished, outputs: Outputs) -> tuple[OutputFile, ...]:
@@ -55,6 +59,9 @@ def deliver(finished: Finished, outputs: Outputs) -> tuple[OutputFile, ...]:
     alternatives = {f"{file_name(cue)}.take{n}.wav": take.music for (cue, n), take in takes.items() if several}
     written = _fill(outputs.takes, alternatives, scratch, copy=True)
     files += [OutputFile("other", name, Path(name).stem) for name in written]
+    if finished.exported:  # else what an editor may have open by now stays as it is
+        written = _fill(outputs.export, finished.exported, scratch)
+        files += [OutputFile("other", name, Path(name).name) for name in written]
     if finished.edited is None or finished.edited.absolute() != outputs.sheet.absolute():
         cuesheet.write(sheet, outputs.sheet)
     else:
@@ -131,11 +138,6 @@ def report_of(
     )
 
 
-def file_name(text: str) -> str:
-    """`text` fit for a file name anywhere."""
-    return re.sub(r"[^\w.-]", "_", text)[:60] or "_"
-
-
 def _move(source: Path, target: Path) -> str:
     """Put `source` in the place of `target`; the name there."""
     try:
@@ -153,7 +155,7 @@ def _fill(folder: Path, files: Mapping[str, Path | bytes], scratch: Path, copy: 
     try:
         if folder.is_dir():
             for old in folder.iterdir():
-                if old.suffix in (".wav", ".mid") and old.name not in files:
+                if old.suffix in _OURS and old.name not in files:
                     old.unlink()
             if not files and not any(folder.iterdir()):
                 folder.rmdir()

@@ -25,6 +25,7 @@ PRESETS: Final[dict[str, float]] = {"web": -14.0, "podcast": -16.0, "broadcast":
 ORIGINALS: Final = ("keep", "replace")
 PRECISIONS: Final = (AUTO, "fp32", "bf16", "fp16", "int8")
 DECODERS: Final = ("encodec", "mbd")
+EXPORTS: Final = ("otio", "fcpxml", "xmeml", "edl", "csv")
 TEMPO_RANGE: Final = (40.0, 200.0)  # beats per minute
 MAX_TAKES: Final = 16
 MAX_SEED: Final = 2**63 - 1
@@ -47,6 +48,7 @@ class ScoreOptions:
     original        keep the sound of the film under the music, or replace it
     music_only      deliver the music alone, no film
     stems, midi     also deliver groups of instruments apart; also the notes as standard MIDI
+    export          formats of EXPORTS to write for other editors (csv: a cue sheet for broadcasters)
     soundfont       an SF2 or SF3 file that plays the notes instead of our own synthesiser
     separate_track  leave the film's sound as it is and add the score as a second audio track
     overwrite       replace results that exist
@@ -73,6 +75,7 @@ class ScoreOptions:
     music_only: bool = False
     stems: bool = False
     midi: bool = False
+    export: tuple[str, ...] = ()
     soundfont: Path | None = None
     separate_track: bool = False
     overwrite: bool = False
@@ -96,6 +99,7 @@ class ScoreOptions:
         check_number("energy", self.energy, 0.0, 1.0)
         check_number("tempo", self.tempo, *TEMPO_RANGE)
         check_key(self.key)
+        check_exports(self.export)
         check_number("seed", self.seed, 0, MAX_SEED)
         check_number("takes", self.takes, 1, MAX_TAKES)
         check_number("lufs", self.lufs, -40.0, -5.0)
@@ -118,6 +122,20 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Raise ValueError unless `value` is one of `choices`."""
     if value not in choices:
         raise ValueError(f"{name} is {value!r}; choose one of {', '.join(choices)}")
+
+
+def check_exports(value: tuple[str, ...]) -> None:
+    """Raise ValueError unless `value` is a tuple of names from EXPORTS."""
+    if isinstance(value, str):
+        raise ValueError(f'export is {value!r}; give a tuple of formats, such as ("otio", "edl")')
+    for name in value:
+        check_choice("export", name, EXPORTS)
+
+
+def parse_exports(text: str) -> tuple[str, ...]:
+    """The formats in `otio,edl`, each once; none in the word none. They are checked by `check_exports`."""
+    names = [name.strip().lower() for name in text.split(",")]
+    return tuple(dict.fromkeys(name for name in names if name not in ("", "none")))
 
 
 def check_number(name: str, value: float | None, low: float, high: float) -> None:

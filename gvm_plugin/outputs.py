@@ -3,6 +3,7 @@
 OUT/NAME.mp4          the film with its score          OUT/NAME.stems/    groups of instruments
 OUT/NAME.music.wav    the music alone                  OUT/NAME.midi/     the notes, a file per cue
 OUT/NAME.cues.yaml    the cue sheet                    OUT/NAME.takes/    the alternatives
+OUT/NAME.export/      for other editors
 OUT/.gvm/             cache, records of the folder job
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,6 +62,11 @@ class Outputs:
         """Folder of the alternatives."""
         return self.folder / f"{self.name}.takes"
 
+    @property
+    def export(self) -> Path:
+        """Folder of what other editors read."""
+        return self.folder / f"{self.name}.export"
+
     def in_container(self, suffix: str) -> Outputs:
         """The same, with a film that ends in `suffix`."""
         if self.film.suffix.lower() == suffix.lower():
@@ -105,6 +112,11 @@ def distinct_names(videos: Sequence[Path]) -> list[str]:
         if longer == names:
             return names
         names = longer
+
+
+def file_name(text: str) -> str:
+    """`text` fit for a file name anywhere."""
+    return re.sub(r"[^\w.-]", "_", text)[:60] or "_"
 
 
 def check_name(outputs: Outputs) -> None:

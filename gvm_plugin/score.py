@@ -29,14 +29,14 @@ from gvm_plugin.cache import Cache
 from gvm_plugin.cuesheet import CueSheet
 from gvm_plugin.delivery import Finished, deliver, provenance, report_of
 from gvm_plugin.machine import give_memory_back
-from gvm_plugin.options import ScoreOptions
+from gvm_plugin.options import ScoreOptions, check_exports
 from gvm_plugin.outputs import Outputs, check_name, outputs_of, outputs_of_sheet
 from gvm_plugin.takes import TakeMaker, Takes, chosen_takes, margins
 from gvm_plugin.timeline import to_samples
 
 if TYPE_CHECKING:
     from gvm_plugin.analysis import Analysis
-    from gvm_plugin.crossfade import AssembledMusic
+    from gvm_plugin.crossfade import AssembledMusic, Placement
     from gvm_plugin.generators import MusicGenerator
     from gvm_plugin.measure import Measures
     from gvm_plugin.mix import MixReport
@@ -117,13 +117,18 @@ def render(
     device: str = "auto",
     monetised: bool = False,
     overwrite: bool = False,
+    export: tuple[str, ...] | None = None,
 ) -> Score:
     """Make exactly what the cue sheet says; takes made before for the same cues are used again, bit for bit.
 
-    out: None for the sheet's own place, whose earlier result is replaced.
+    out: None for the sheet's own place, whose earlier result is replaced. export: formats for other editors, in the
+    place of those that the sheet asks for.
     """
     path = Path(sheet_path)
     sheet = cuesheet_reader.read(path)
+    if export is not None:
+        check_exports(export)
+        sheet = replace(sheet, settings=replace(sheet.settings, export=export))
     video = path.parent / sheet.video
     if not video.is_file():
         raise CueSheetError(f"{path}: the film {sheet.video!r} isn't there; move it back, or mend `file` under `video`")
@@ -284,9 +289,10 @@ def _produce(job: _Job, analysis: Analysis, sheet: CueSheet, edited: Path | None
         with job.stage("deliver"):
             made = replace(sheet, provenance=provenance(sheet, takes, job.generator))
             finished = Finished(made, takes, mixed, film, edited)
+            finished, told = _hand_off(job, analysis, finished, music.placed, work)
             files = deliver(finished, job.outputs)
 
-    warnings = (*sheet.warnings, *mixed.warnings, *lost)
+    warnings = (*sheet.warnings, *mixed.warnings, *lost, *told)
     report = report_of(job.video, analysis, finished, measures, job.generator, files, warnings, job.timings)
     return Score(job.outputs, made, report)
 
@@ -301,7 +307,8 @@ def _check_room(job: _Job, sheet: CueSheet) -> None:
     from core.frames import shown_name
 
     settings = sheet.settings
-    needed = bytes_needed(sheet.duration, job.video.stat().st_size, settings.takes, settings.stems)
+    takes = settings.takes * (2 if settings.export else 1)
+    needed = bytes_needed(sheet.duration, job.video.stat().st_size, takes, settings.stems)
     free = shutil.disk_usage(job.outputs.folder).free
     if free < needed:
         raise DeliveryError(
@@ -327,6 +334,27 @@ def _mux(
         separate_track=settings.separate_track,
     )
     return report.path, report.warnings
+
+
+def _hand_off(
+    job: _Job, analysis: Analysis, finished: Finished, placed: Sequence[Placement], work: Path
+) -> tuple[Finished, Sequence[str]]:
+    """(`finished` with time stamps in its stems and the files for other editors, what there is to tell of those)."""
+    settings, mixed = finished.sheet.settings, finished.mixed
+    if not (settings.export or mixed.stems):
+        return finished, ()
+    from gvm_plugin.handoff.build import Scored
+    from gvm_plugin.handoff.export import Target, export, stamp_stems
+    from gvm_plugin.handoff.source import describe_film
+
+    film = describe_film(analysis.info, analysis.duration)
+    source = finished.sheet.provenance
+    mixed = replace(mixed, stems=stamp_stems(mixed.stems, film, job.generator.licence, source))
+    scored = Scored(finished.sheet, finished.takes, placed, mixed, job.generator.name, job.generator.licence)
+    folder = work / "export"
+    folder.mkdir()
+    files = export(scored, film, Target(job.outputs.export, job.outputs.name, folder), source)
+    return replace(finished, mixed=mixed, exported=files), film.warnings if settings.export else ()
 
 
 def _assemble(
