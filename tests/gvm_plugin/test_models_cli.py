@@ -107,7 +107,7 @@ def test_ctrl_c_leaves_nothing(
 
     monkeypatch.setattr(checkpoint, "write", stop)
     assert run(["models", "import", str(published()), "--name", "mine"]) == 130
-    assert capsys.readouterr().err == "error: interrupted; what was finished is kept\n"
+    assert capsys.readouterr().err.strip() == "error: interrupted; what was finished is kept"
     assert list(store.iterdir()) == []
 
 
