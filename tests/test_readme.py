@@ -57,6 +57,9 @@ def test_there_are_commands() -> None:
 def test_a_command_parses(line: str) -> None:
     _, name, *arguments = shlex.split(line, comments=True)
     command = cli.commands[name]
+    if isinstance(command, click.Group) and arguments and arguments[0] in command.commands:
+        command = command.commands[arguments.pop(0)]
+        name = command.name or name
     parent = click.Context(cli, **cli.context_settings)  # a command keeps the help options it first had
     values = command.make_context(name, arguments, parent=parent, resilient_parsing=False).params
     values["duck"] = 0.0 if values.pop("no_duck", False) else values.get("duck")
@@ -66,11 +69,16 @@ def test_a_command_parses(line: str) -> None:
 
 def test_every_option_is_explained() -> None:
     text = section("Use it") + section("Options")
+    models = (ROOT / "docs" / "models.md").read_text("utf-8")
     for command in cli.commands.values():
-        for parameter in command.params:
-            if isinstance(parameter, click.Option):
-                for name in parameter.opts:
-                    assert re.search(rf"`{name}`", text), f"{name} of {command.name} is missing in README, Use it"
+        pages = [(command, text, "README, Use it")]
+        if isinstance(command, click.Group):
+            pages += [(below, models, "docs/models.md") for below in command.commands.values()]
+        for each, page, where in pages:
+            for parameter in each.params:
+                if isinstance(parameter, click.Option):
+                    for name in parameter.opts:
+                        assert re.search(rf"`{name}`", page), f"{name} of {each.name} is missing in {where}"
 
 
 def test_every_environment_variable_is_explained() -> None:
@@ -231,3 +239,13 @@ def test_the_size_of_the_model_is_right() -> None:
     assert said.groups() == card.groups()
     assert float(said[2]) == pytest.approx(find_model("starter").size_bytes / 1e6, rel=0.02)
     assert float(said[1]) * 2 == pytest.approx(float(said[2]), rel=0.02)  # two bytes each
+
+
+def test_what_can_be_pulled_is_said_with_its_licence() -> None:
+    from gvm_plugin.hub import REMOTES
+
+    table = {cells[0].strip("`"): cells[1:] for cells in rows((ROOT / "docs" / "models.md").read_text("utf-8"))}
+    for remote in REMOTES:
+        what, _, licence = table[remote.name]
+        assert licence == remote.licence
+        assert remote.repository in what or remote.name == "clip-vit-l-14-336"  # told by whose weights they are
