@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 
 from core.errors import MissingDependencyError
 
@@ -23,9 +25,10 @@ def load_audiocraft() -> None:
     """
     try:
         with _quietly():
-            with _any_cuda():
-                importlib.import_module("torchaudio")
-            importlib.import_module("audiocraft.models")
+            # Before the stand-in is there: transformers looks for torchaudio once and remembers.
+            importlib.import_module("transformers.processing_utils")
+            with _without_torchaudio():
+                importlib.import_module("audiocraft.models")
     except (ImportError, OSError) as err:
         raise MissingDependencyError(f"audiocraft can't be loaded ({err}); {INSTALL}") from err
 
@@ -48,16 +51,32 @@ def _quietly() -> Iterator[None]:
 
 
 @contextmanager
-def _any_cuda() -> Iterator[None]:
-    """torch says that it has no CUDA, so that torchaudio, built for another CUDA, can be imported.
+def _without_torchaudio() -> Iterator[None]:
+    """Stand-ins for torchaudio and its transforms, where audiocraft would import them.
 
-    It refuses for the sake of compiled parts that audiocraft never calls.
+    torchaudio is no longer built for each new torch, and refuses those of another CUDA; installed beside such a torch
+    it even keeps transformers from loading. audiocraft needs it for training losses and melody conditioning alone.
     """
-    import torch
-
-    version = torch.version.cuda
-    torch.version.cuda = None
+    names = ("torchaudio", "torchaudio.transforms")
+    if names[0] in sys.modules:
+        yield
+        return
+    package, transforms = (ModuleType(name) for name in names)
+    transforms.__getattr__ = _stand_in  # type: ignore[method-assign]
+    package.transforms = transforms  # type: ignore[attr-defined]
+    sys.modules.update({names[0]: package, names[1]: transforms})
     try:
         yield
     finally:
-        torch.version.cuda = version
+        for name in names:
+            del sys.modules[name]
+
+
+def _stand_in(name: str) -> type:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return type(name, (), {"__init__": _missing})
+
+
+def _missing(*_: object, **__: object) -> None:
+    raise MissingDependencyError("this part of audiocraft needs torchaudio, which isn't used here")
