@@ -127,17 +127,23 @@ def read_huggingface(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], P
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as err:
         raise ModelError(f"{folder / 'config.json'} is missing or damaged; fetch the repository again") from err
-    path = folder / "model.safetensors"
-    if not path.is_file():
+    if not isinstance(config, dict):
+        raise ModelError(f"{folder / 'config.json'} is damaged; fetch the repository again")
+    shards = sorted(folder.glob("model-*-of-*.safetensors"))
+    paths = shards if shards else [folder / "model.safetensors"]
+    if not paths[0].is_file():
         path = folder / "pytorch_model.bin"
         if not path.is_file():
             raise ModelError(f"{folder} has settings and no weights (model.safetensors); fetch the repository again")
         return _tensors(read_package(path), path), config, path
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, config, path  # noqa: SIM118 - no mapping
-    except SafetensorError as err:
-        raise ModelError(f"{path} is damaged or cut off ({err}); fetch it again") from err
+    tensors: dict[str, Tensor] = {}
+    for path in paths:
+        try:
+            with safe_open(path, framework="pt", device="cpu") as file:
+                tensors |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        except SafetensorError as err:
+            raise ModelError(f"{path} is damaged or cut off ({err}); fetch it again") from err
+    return tensors, config, paths[0]
 
 
 def read_package(path: Path) -> dict[str, Any]:
