@@ -60,6 +60,13 @@ PLUGIN_LAYERS = [
     "doctor",
     "progress",
     "cli_models",
+    "edit_plan",
+    "edit_takes",
+    "edit_score",
+    "worker_events",
+    "worker_jobs",
+    "worker",
+    "worker_client",
     "cli",
     "__main__",
 ]
@@ -160,7 +167,19 @@ def test_light_import(code: str) -> None:
     program = f"{code}\nimport json, sys; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
-    heavy = {"torch", "librosa", "libtsm", "scipy", "av", "scenedetect", "cv2", "soundfile", "moviepy", "ruamel.yaml", "opentimelineio"}
+    heavy = {
+        "torch",
+        "librosa",
+        "libtsm",
+        "scipy",
+        "av",
+        "scenedetect",
+        "cv2",
+        "soundfile",
+        "moviepy",
+        "ruamel.yaml",
+        "opentimelineio",
+    }
     assert not loaded & heavy
     if "--help" in code:
         assert "numpy" not in loaded
