@@ -225,6 +225,17 @@ def render_command(
 cli.add_command(models_group)
 
 
+@cli.command("worker")
+@click.option("--model", default=_DEFAULT.model, show_default=True, metavar="NAME", help="`gvm models` lists them.")
+@click.option("--device", default=AUTO, show_default=True, metavar="NAME", help="Where to compute.")
+def worker_command(model: str, device: str) -> int:
+    """Work for an editor: requests come in as lines, events go out as lines (docs/worker.md)."""
+    from gvm_plugin.worker import serve
+
+    logging.getLogger().setLevel(logging.INFO)
+    return serve(model, device)
+
+
 @cli.command("doctor")
 def doctor_command() -> int:
     """Say what is installed, what is missing, and what to do about it."""
