@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 import torch
+from codec_fixtures import TINY, XP_CFG, random_state
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parity import KEYS, every, parity
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -19,30 +21,6 @@ from core.codecs.encodec import Encodec, config_from_hf, config_from_xp, convert
 from core.codecs.encodec_files import build, read_repository
 from core.config import CodecConfig
 from core.errors import ModelError
-from parity import KEYS, every, parity
-
-TINY = CodecConfig(dimension=6, filters=2, card=16, codebooks=3, lstm_layers=1, ratios=(4, 3, 2))
-XP_CFG = """
-sample_rate: 32000
-channels: 1
-compression_model: encodec
-encodec: {autoencoder: seanet, quantizer: rvq, sample_rate: '${sample_rate}', channels: '${channels}', causal: false,
-  renormalize: false}
-seanet: {dimension: 6, channels: '${channels}', causal: '${encodec.causal}', n_filters: 2, n_residual_layers: 1,
-  ratios: [4, 3, 2], activation: ELU, norm: weight_norm, kernel_size: 7, residual_kernel_size: 3, last_kernel_size: 7,
-  dilation_base: 2, pad_mode: constant, true_skip: true, compress: 2, lstm: 1, disable_norm_outer_blocks: 0,
-  decoder: {trim_right_ratio: 1.0, final_activation: null}}
-rvq: {n_q: 3, bins: 16}
-"""
-
-
-def random_state(config: CodecConfig, seed: int = 0) -> dict[str, Tensor]:
-    """Weights that make a loud sound and codebooks whose entries differ."""
-    torch.manual_seed(seed)
-    model = build(config)
-    for layer in model.quantizer.layers:
-        layer.codebook.embed.normal_()
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
 
 def published_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
