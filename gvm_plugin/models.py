@@ -68,6 +68,11 @@ class ModelInfo:
     config: ModelConfig | None = None
     files: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def slow(self) -> bool:
+        """Does it write sound outright, through a neural codec, which takes much longer than writing notes?"""
+        return self.config is not None and self.config.codec == "encodec"
+
 
 def models_folder() -> Path:
     """Where models lie that don't ship with gvm: `GVM_MODELS`, else the user's folder of data. It may not exist yet."""

@@ -101,6 +101,8 @@ def test_an_imported_model_is_found_by_name_and_by_path(store: Path) -> None:
     assert model.size_bytes == sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     assert model.config == published("small")
     assert "24 layers x 1024" in model.about
+    assert model.slow
+    assert not find_model("starter").slow
 
 
 def test_cards_are_read_without_torch_or_numpy(store: Path) -> None:
