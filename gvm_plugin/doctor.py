@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -63,7 +64,10 @@ def _packages() -> Iterator[Finding]:
             yield Finding(name, "missing", "not installed", f"pip install {name}")
     for name, remedy in OPTIONAL.items():
         found = _version(name)
-        yield Finding(name, "ok" if found else "note", found or "not installed (optional)", "" if found else remedy)
+        lacking = [each for each in _extra(name) if not _version(each)] if found else []
+        detail = f"{found}, without {', '.join(lacking)}" if lacking else found or "not installed (optional)"
+        whole = bool(found) and not lacking
+        yield Finding(name, "ok" if whole else "note", detail, "" if whole else remedy)
 
 
 def _version(name: str) -> str:
@@ -71,6 +75,15 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return ""
+
+
+def _extra(name: str) -> list[str]:
+    """Packages of our own optional extra of that name."""
+    try:
+        needs = metadata.requires("gvm") or []
+    except metadata.PackageNotFoundError:
+        return []
+    return [re.split(r"[^\w.-]", need)[0] for need in needs if re.search(rf"extra == .{re.escape(name)}.$", need)]
 
 
 def _ffmpeg() -> Iterator[Finding]:

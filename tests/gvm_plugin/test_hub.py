@@ -19,6 +19,7 @@ from hub_server import Hub, serving
 
 from core.errors import DeliveryError, ModelError
 from gvm_plugin import hub as ours
+from gvm_plugin.cli import run
 from gvm_plugin.hub import REMOTES, find_remote, pull
 from gvm_plugin.models import find_installed, list_models, list_parts
 
@@ -315,3 +316,16 @@ def test_everything_that_can_be_pulled_comes(remote: ours.Remote, hub: Hub, tmp_
     assert part.problem == ""
     assert part.licence in (tmp_path / "models" / remote.name / "MODEL_CARD.md").read_text()
     assert all(model.name != remote.name for model in list_models())
+
+
+def test_on_a_terminal_a_bar_shows_what_comes(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert run(["models", "pull", "encodec-32khz"]) == 0
+    shown = capsys.readouterr().err
+    assert re.search(r"model\.safetensors: +\d+%", shown)
+    assert run(["models", "remove", "encodec-32khz", "--yes"]) == 0
+    assert run(["models", "pull", "encodec-32khz", "-q"]) == 0
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("encodec-32khz is gone\n", "")
