@@ -231,7 +231,7 @@ def _read(folder: Path) -> ModelInfo:
     card = about.get("card")
     card = card if isinstance(card, dict) else {}
     config, problem = (None, problem) if problem else _config(about, folder)
-    problem = problem or _card_problem(about, card, folder)
+    problem = problem or _card_problem(about, card, folder) or _parts_problem(about, config, folder)
     files = {WEIGHTS: about.get("sha256"), **about.get("files", {})} if not problem else {}
     sizes, parameters, problem = _files(folder, list(files), problem)
     return ModelInfo(
@@ -324,6 +324,15 @@ def _card_problem(about: dict[str, Any], card: dict[str, Any], folder: Path) -> 
     elif not _are_files(files):
         damaged = "its list of files can't be read"
     return f"{folder / MODEL_FILE} is damaged ({damaged}); import it again, or `gvm models remove` it" * bool(damaged)
+
+
+def _parts_problem(about: dict[str, Any], config: ModelConfig | None, folder: Path) -> str:
+    """What of the frozen parts that the settings ask for isn't among the files."""
+    assert config is not None, "said before"
+    needed = {"vision.safetensors": config.tower is not None, "codec.safetensors": config.encodec is not None}
+    for name in (name for name, wanted in needed.items() if wanted and name not in about.get("files", {})):
+        return f"{folder / MODEL_FILE} names no {name}, which its settings ask for; import the model again"
+    return ""
 
 
 def _files(folder: Path, names: list[str], problem: str) -> tuple[int, int, str]:

@@ -28,6 +28,7 @@ from gvm_plugin.models import (
 from gvm_plugin.weights_file import WeightsFileError, read_shapes
 
 HASH = "0" * 64
+FILES = {"model.safetensors": HASH, "vision.safetensors": HASH, "codec.safetensors": HASH}
 
 
 @pytest.fixture
@@ -55,10 +56,9 @@ def write_model(folder: Path, **changes: Any) -> Path:
     """A folder as the importer writes it, with weights that are only as long as they say."""
     folder.mkdir(parents=True)
     card = {"name": "x", "licence": "CC-BY-NC-4.0", "commercial_use": False, "source": "a test", "training": {}}
-    files = {"model.safetensors": HASH, "vision.safetensors": HASH, "codec.safetensors": HASH}
-    about = {"config": published("small").to_json(), "card": card, "sha256": HASH, "files": files, **changes}
+    about = {"config": published("small").to_json(), "card": card, "sha256": HASH, "files": FILES, **changes}
     (folder / "model.json").write_text(json.dumps(about))
-    for name in files:
+    for name in FILES:
         write_weights(folder / name, {"weight": (3, 4), "bias": (3,)})
     return folder
 
@@ -128,7 +128,8 @@ def test_another_model_of_the_same_classes_can_be_named_by_path(tmp_path: Path) 
         ({"card": {"licence": "CC0-1.0"}}, "its licence isn't said"),
         ({"sha256": "abc"}, "the hash of its weights isn't said"),
         ({"files": {"../../etc/passwd": HASH}}, "its list of files"),
-        ({"files": {"absent.safetensors": HASH}}, "absent.safetensors is missing"),
+        ({"files": {**FILES, "absent.safetensors": HASH}}, "absent.safetensors is missing"),
+        ({"files": {"codec.safetensors": HASH}}, r"names no vision\.safetensors, which its settings ask for"),
         ({"files": [1]}, "its list of files"),
     ],
 )
