@@ -144,6 +144,8 @@ class DecoderConfig:
             raise ValueError(f"decoder: dim {self.dim} is not a multiple of heads {self.heads}")
         if len(self.delays) != self.streams or min(self.delays) != 0:
             raise ValueError(f"decoder: {self.streams} streams need as many delays, the least 0, not {self.delays}")
+        if self.temporal_position and not self.temporal_cross_attention:
+            raise ValueError("decoder: temporal position is one of the temporal cross-attention, which is switched off")
 
     @property
     def special(self) -> int:
