@@ -22,6 +22,7 @@ checkpoint  safetensors in and out
 published   checkpoints of GVMGen and MusicGen, brought in
 windows     cue -> overlapping windows
 engine      prefill and decode loop: features -> codes
-pipeline    the spine: picture span -> music
+pipeline    the spine of the starter: picture span -> music
+waveform    the spine of models that write sound: picture span -> codes -> EnCodec's waveform
 training    data and loop
 """

@@ -28,6 +28,7 @@ MOST_STRETCH: Final = 0.04
 CLEAR_PULSE: Final = 0.2  # correlation of the onset strength with itself one beat later; noise stays under 0.05
 FEWEST_BEATS: Final = 4
 ON_BEAT_SECONDS: Final = 0.02
+STRONG: Final = 0.5  # strength of a hit point from which on it is a strong one
 
 _REFINE_SECONDS: Final = 0.06  # an onset this near to a tracked beat is the beat
 _EASE_SECONDS: Final = 0.25  # over which the speed changes; moves an anchor by 2.5 ms at most
@@ -138,6 +139,27 @@ def pair_beats(pulse: Pulse, hits: Sequence[HitPoint], duration: float) -> list[
         chain.append((float(nodes[at, 0]), float(nodes[at, 1])))
         at = int(before[at])
     return chain[::-1]
+
+
+def describe(pulse: Pulse, bend: TimeMap, hits: Sequence[HitPoint]) -> dict[str, float | int]:
+    """What to tell of a take: its tempo, how far beats were from strong hits before and after, the largest stretch.
+
+    hits: seconds after the take's first sample; those from STRONG up count, or all where none is strong.
+    """
+    told: dict[str, float | int] = {"bpm": round(pulse.tempo_bpm, 2), "stretch_percent": round(100 * bend.stretch, 2)}
+    counted = [hit.seconds for hit in hits if hit.strength >= STRONG] or [hit.seconds for hit in hits]
+    if counted:
+        before, after = (
+            np.array([np.abs(beats - at).min() for at in counted])
+            for beats in (pulse.beats, bend.to_target(pulse.beats))
+        )
+        told |= {
+            "hits": len(counted),
+            "on_beat": int((after <= ON_BEAT_SECONDS).sum()),
+            "median_error_ms": round(1000 * float(np.median(after)), 1),
+            "median_error_ms_unbent": round(1000 * float(np.median(before)), 1),
+        }
+    return told
 
 
 def _exact(source: AudioSource, beat: float) -> float:

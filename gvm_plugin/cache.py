@@ -102,6 +102,11 @@ class StoredTake:
         return {name: self.folder / f"stem-{index}.wav" for index, name in enumerate(self.info["stems"])}
 
     @property
+    def fade_seconds(self) -> float:
+        """Over which it is to be faded out where no other cue follows at once; 0: it has an ending of its own."""
+        return float(self.info.get("fade", 0.0))
+
+    @property
     def midi(self) -> bytes | None:
         """The notes as a standard MIDI file."""
         path = self.folder / _MIDI
@@ -171,6 +176,7 @@ class Cache:
             "key": take.key,
             "bar_times": [round(float(t), 6) for t in take.bar_times],
             "hits": [[float(asked), float(played)] for asked, played in take.hits],
+            "fade": take.fade_seconds,
             "notes": take.notes,
         }
         target = self._make("cues") / key

@@ -316,11 +316,10 @@ def _print_sheet(sheet: CueSheet) -> None:
 
 def _print_forecast(films: list[Film], out: Path, options: ScoreOptions, jobs: int | None = 1) -> int:
     from gvm_plugin.preflight import forecast, free_bytes
-    from gvm_plugin.score import check_licence, open_generator
+    from gvm_plugin.score import licensed
     from gvm_plugin.workers import usual_count
 
-    generator = open_generator(options)
-    check_licence(generator, options.monetised)
+    generator = licensed(None, options)
     rows = [("film", "cues", "minutes", "disk", "")]
     outlook = forecast(films, out, options, generator)
     for item in outlook:
@@ -332,7 +331,7 @@ def _print_forecast(films: list[Film], out: Path, options: ScoreOptions, jobs: i
             rows.append((name, cues, f"{item.minutes:.1f}", f"{item.disk_bytes / 1e6:.0f} MB", ""))
     print_table(rows)
     needed, free = sum(item.disk_bytes for item in outlook), free_bytes(out)
-    at_once = jobs or usual_count(sum(not item.skip for item in outlook))
+    at_once = jobs or usual_count(sum(not item.skip for item in outlook), generator.slow)
     minutes = max([sum(item.minutes for item in outlook) / at_once, *(item.minutes for item in outlook)])
     click.echo(f"\nin all about {minutes:.1f} minutes and {needed / 1e9:.2f} GB; {free / 1e9:.1f} GB are free in {out}")
     if needed > free:

@@ -43,7 +43,8 @@ _MUSIC: Final = ""  # name of the music itself among its stems
 class Piece:
     """A take in its place: audio [2, N] from span.start - lead_seconds to span.end + tail_seconds of the film.
 
-    Each stem has the same shape, and the stems add up to the audio.
+    Each stem has the same shape, and the stems add up to the audio. fade_seconds: how long its end is to be faded out
+    where no other piece takes over; 0 for music with an ending of its own.
     """
 
     span: Span
@@ -51,6 +52,7 @@ class Piece:
     lead_seconds: float = 0.0
     tail_seconds: float = 0.0
     stems: Mapping[str, Block] = field(default_factory=dict)
+    fade_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         expected = to_samples(self.span.end + self.tail_seconds) - to_samples(self.span.start - self.lead_seconds)
@@ -155,6 +157,7 @@ class _Held:
         self.cue_out = to_samples(piece.span.end)
         self.position = self.first_sample  # of the next sample to write
         self.fade_in = self.fade_out = 0  # samples
+        self.ending = to_samples(piece.fade_seconds)  # of its fade-out, if nothing takes over
         if not 0 <= self.cue_in < film_samples:
             raise ValueError(f"a cue begins at {piece.span.start:.2f} s, outside the film; correct its in")
 
@@ -165,7 +168,7 @@ class _Held:
 
     def earliest_join(self, width: int) -> int:
         """First sample that the next take or the last fade may still change."""
-        return max(self.position, min(self.cue_out - 1, self.last_sample) - max(width, END_FADE_SAMPLES))
+        return max(self.position, min(self.cue_out - 1, self.last_sample) - max(width, END_FADE_SAMPLES, self.ending))
 
     def start_after_silence(self, at: int) -> None:
         """Begin to sound at sample `at` of the film. A fade on the downbeat itself is as short as can be."""
@@ -203,7 +206,7 @@ class _Held:
     def finish(self, track: _Track, end: int, width: int) -> None:
         """Write the rest, faded out to silence at sample `end`."""
         fade = END_FADE_SAMPLES if self.cut_by_film else max(min(width, end - self.cue_out), DECLICK_SAMPLES)
-        fade = max(0, min(fade, end - self.position))
+        fade = max(0, min(max(fade, self.ending), end - self.position))
         self.write_until(track, end - fade)
         _, fall = equal_power(fade)
         track.write({name: sound * fall for name, sound in self.slices(end - fade, end).items()})

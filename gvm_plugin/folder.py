@@ -25,7 +25,7 @@ from gvm_plugin.cache import FOLDER, Cache, content_key, read_json, write_json
 from gvm_plugin.models import ModelInfo, find_model
 from gvm_plugin.options import ScoreOptions
 from gvm_plugin.outputs import DEFAULT_FOLDER, Outputs, distinct_names, outputs_named
-from gvm_plugin.score import Progress, check_licence, open_generator, score_into
+from gvm_plugin.score import Progress, open_generator, score_into, tell_licence
 from gvm_plugin.workers import in_processes, usual_count
 
 if TYPE_CHECKING:
@@ -343,7 +343,7 @@ def _each(
     model = generator or find_model(options.model)
     if isinstance(model, ModelInfo) and model.problem:
         raise ModelError(f"model {model.name}: {model.problem}")
-    check_licence(model, options.monetised)
+    tell_licence(model, options.monetised)
     weights_sha256 = model.sha256 if isinstance(model, ModelInfo) else model.weights_sha256
     left = []
     for film in films:
@@ -352,7 +352,7 @@ def _each(
             left.append(film)
         else:
             yield skipped
-    count = usual_count(len(left)) if jobs is None else min(jobs, len(left))
+    count = min(jobs or usual_count(len(left), model.slow), len(left))
     if count > 1:
         work = partial(_score_film, out=out, options=options)
         left.sort(key=_file_size, reverse=True)  # the longest first, so that no core waits long for the last one

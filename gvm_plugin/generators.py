@@ -1,6 +1,7 @@
-"""What makes music: the `MusicGenerator` protocol, and a small real one (sine chords, no torch) for tests and demos.
+"""What makes music: the `MusicGenerator` protocol, the models behind it, and a small real one (sine chords, no torch).
 
-This is the only module of the plug-in that imports `core.pipeline`, and only when the starter model is asked for.
+This is the only module of the plug-in that imports `core.pipeline` and `core.waveform`, and only when such a model is
+asked for.
 """
 
 from __future__ import annotations
@@ -18,15 +19,31 @@ import numpy.typing as npt
 
 from core.errors import ModelError
 from core.vision.picture import FrameArray, FrameEncoder, PictureFeatures
+from gvm_plugin import beats
+from gvm_plugin.loudness import decibels, measure_loudness
+from gvm_plugin.machine import cores
+from gvm_plugin.models import ModelInfo, find_model
+from gvm_plugin.options import AUTO
 from gvm_plugin.timeline import SAMPLE_RATE, HitPoint, Span, to_samples
 
 if TYPE_CHECKING:
+    from core.precision import Precision
+
     from core.pipeline import MusicRequest
+    from core.waveform import VoiceName, WaveformModel, WaveRequest
 
 Audio = npt.NDArray[np.float32]  # [2, N] at 48 kHz
 Progress = Callable[[float], None]
 
-GENERATORS: Final = ("starter", "tone")
+# What a model that writes sound outright can't be asked for: settings by their names in ScoreOptions, and speech.
+WAVEFORM_IGNORES: Final = frozenset({"style", "mood", "energy", "tempo", "key", "stems", "midi", "soundfont", "speech"})
+
+TAKE_LUFS: Final = -16.0  # of a waveform model's takes, so that its cues are equally loud
+_MOST_GAIN_DB: Final = 20.0
+_SIDE_BY_SIDE: Final = 8  # cues that are written together
+_GPU_SPEED: Final = (2e13, 8e11)  # operations and bytes a second of a middling one
+_SOUND_SECONDS: Final = 0.3  # per second of music: codec, beats, bending
+_FADE_SHARE, _SHORTEST_FADE, _LONGEST_FADE = 0.08, 1.5, 5.0  # of a cue, seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +85,7 @@ class CueTake:
 
     audio [2, N] covers [span.start - lead, span.end + tail] exactly; so does each stem, and the stems add up to it.
     bar_times: film seconds of the bar lines. hits: (film seconds asked, seconds played) for each hit point asked.
+    fade_seconds: over which it is to be faded out where no other cue follows at once; 0: it has an ending of its own.
     midi: a standard MIDI file, or None. notes: what else goes into the provenance (plain JSON values).
     """
 
@@ -77,6 +95,7 @@ class CueTake:
     key: str = "C"
     bar_times: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     hits: tuple[tuple[float, float], ...] = ()
+    fade_seconds: float = 0.0
     midi: bytes | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
@@ -84,13 +103,21 @@ class CueTake:
 class MusicGenerator(Protocol):
     """Makes cues from what its own encoder saw of the film.
 
-    licence: SPDX name or a sentence. weights_sha256: changes whenever the music could.
+    licence: SPDX name or a sentence. weights_sha256: of the weights, as `gvm models` shows it; what the encoder sees
+    is kept under it. music_sha256: changes whenever the same request could sound otherwise. ignores: settings that it
+    can't obey. slow: so much so that one film at a time keeps the machine busy.
     """
 
     name: str
     licence: str
     commercial_use: bool
     weights_sha256: str
+    ignores: frozenset[str]
+    slow: bool
+
+    @property
+    def music_sha256(self) -> str:
+        """Stands for all that decides how a request sounds."""
 
     def open_encoder(self) -> FrameEncoder:
         """A fresh encoder for one film."""
@@ -102,27 +129,45 @@ class MusicGenerator(Protocol):
         """
 
 
-def load_generator(name: str, device: str = "auto") -> MusicGenerator:
-    """The generator called `name`, its weights read. ModelError where there is none, or no such device."""
-    if name == "tone":
+def load_generator(
+    name: str, device: str = AUTO, *, precision: str = AUTO, decoder: str = "encodec", nudge: bool = True
+) -> MusicGenerator:
+    """The generator called `name`, or whose folder `name` is. ModelError where there is none, or no such device.
+
+    precision, decoder, nudge: as in ScoreOptions, for models that write sound outright; others have no use for them.
+    """
+    model = find_model(name)
+    if model.problem:
+        raise ModelError(f"model {model.name}: {model.problem}")
+    if model.name == ToneGenerator.name and model.folder is None:
         return ToneGenerator()
-    if name == "starter":
-        return StarterGenerator(device)
-    raise ModelError(f"no model is called {name!r}; `gvm models` lists those there are ({', '.join(GENERATORS)})")
+    if model.slow:
+        return WaveformGenerator(model, device, precision, decoder, nudge)
+    return StarterGenerator(device, model)
 
 
 class StarterGenerator:
     """The model that ships with gvm, from the films' side: cues in film time -> `core.pipeline` and back."""
 
     name = "starter"
+    ignores: frozenset[str] = frozenset()
+    slow = False
 
-    def __init__(self, device: str = "auto") -> None:
+    def __init__(self, device: str = AUTO, model: ModelInfo | None = None) -> None:
         from core.pipeline import StarterModel
 
-        self._model = StarterModel(_torch_device(device))
+        info = model or find_model("starter")
+        assert info.folder is not None, "a model with a score codec has weights"
+        self.name = info.name
+        self._model = StarterModel(_torch_device(device), info.folder)
         self.licence: str = self._model.card.licence
         self.commercial_use: bool = self._model.card.commercial_use
         self.weights_sha256: str = self._model.sha256
+
+    @property
+    def music_sha256(self) -> str:
+        """Its weights alone decide."""
+        return self.weights_sha256
 
     def open_encoder(self) -> FrameEncoder:
         """A fresh encoder for one film."""
@@ -152,7 +197,6 @@ def _music_request(request: CueRequest) -> MusicRequest:
 
     start, end = request.span.start, request.span.end
     seen = request.features.between(start, end)
-    seeds = np.random.SeedSequence([request.seed, request.take]).generate_state(1)
     return MusicRequest(
         features=PictureFeatures(seen.times - start, seen.values),
         duration=request.span.duration,
@@ -162,7 +206,7 @@ def _music_request(request: CueRequest) -> MusicRequest:
         tempo=request.tempo,
         tonic=None if request.key is None else parse_key(request.key),
         film_seed=request.seed if request.film_seed is None else request.film_seed,
-        seed=request.seed if request.take == 1 else int(seeds[0]),
+        seed=_take_seed(request),
         hits=[(hit.seconds - start, hit.strength) for hit in request.hits],
         speech=[(span.start - start, span.end - start) for span in request.speech],
         lead_seconds=request.lead_seconds,
@@ -170,6 +214,116 @@ def _music_request(request: CueRequest) -> MusicRequest:
         stems=request.stems,
         soundfont=request.soundfont,
     )
+
+
+def _take_seed(request: CueRequest) -> int:
+    """Take 1 has the cue's own seed, take n another."""
+    seeds = np.random.SeedSequence([request.seed, request.take]).generate_state(1)
+    return request.seed if request.take == 1 else int(seeds[0])
+
+
+class WaveformGenerator:
+    """A model that writes sound outright, such as GVMGen as published: cues in film time -> `core.waveform` and back.
+
+    It has no grid, so the beats of what it played are tracked, and its time is bent by at most 4 % to put them on
+    strong cuts (`beats`). It doesn't know where a cue ends, so its takes are faded out there when they are assembled.
+    Making one reads the model's description alone; its weights are read when a film is looked at or scored.
+    """
+
+    ignores = WAVEFORM_IGNORES
+    slow = True
+
+    def __init__(
+        self, model: ModelInfo, device: str = AUTO, precision: str = AUTO, decoder: str = "encodec", nudge: bool = True
+    ) -> None:
+        from core.waveform import WaveformModel
+
+        assert model.folder is not None, "a model with a waveform codec has weights"
+        wanted: Precision | Any = precision
+        voice: VoiceName | Any = decoder
+        self._model: WaveformModel = WaveformModel(model.folder, _torch_device(device), wanted, voice, threads=cores())
+        self._nudge = nudge
+        self.name = model.name
+        self.licence = model.licence
+        self.commercial_use = model.commercial_use
+        self.weights_sha256 = model.sha256
+        how = [self._model.precision, decoder, beats.VERSION if nudge else 0, TAKE_LUFS, sorted(model.files)]
+        self._music = hashlib.sha256(repr([model.sha256, how]).encode()).hexdigest()
+
+    @property
+    def music_sha256(self) -> str:
+        """Stands for its files, the precision of its decoder, what makes its codes sound, and how its time is bent."""
+        return self._music
+
+    def open_encoder(self) -> FrameEncoder:
+        """A fresh encoder for one film."""
+        return self._model.open_encoder()
+
+    def seconds_of_work(self, film_seconds: float, takes: int, cues: int, speed: tuple[float, float]) -> float:
+        """About how long a film takes where `speed` operations and bytes a second can be had; from sizes alone."""
+        work = self._model.work(film_seconds, film_seconds * takes, min(cues * takes, _SIDE_BY_SIDE))
+        operations, read = speed if self._model.device.type == "cpu" else _GPU_SPEED
+        return work.operations / operations + work.bytes_read / read + film_seconds * takes * _SOUND_SECONDS
+
+    def generate(self, requests: Sequence[CueRequest], progress: Progress | None = None) -> Iterator[CueTake]:
+        """A take for each request, in order; a take that is complete before those in front of it waits for them.
+
+        They are written side by side, so shorter ones are complete first: ask for them in front.
+        """
+        waiting: dict[int, CueTake] = {}
+        due = 0
+        music = self._model.generate_music([_wave_request(request) for request in requests], progress)
+        for index, take in music:
+            waiting[index] = self._finish(requests[index], take.audio)
+            while due in waiting:
+                yield waiting.pop(due)
+                due += 1
+
+    def _finish(self, request: CueRequest, audio: Audio) -> CueTake:
+        """The take as the film wants it: beats found and put on its hit points, at the usual loudness."""
+        start = request.span.start - request.lead_seconds
+        hits = [HitPoint(hit.seconds - start, hit.strength) for hit in request.hits]
+        pulse = beats.find_pulse(audio)
+        played: tuple[tuple[float, float], ...] = ()
+        notes: dict[str, Any] = {"precision": self._model.precision, "beats": "no clear pulse"}
+        if pulse is not None:
+            bend = beats.plan_bend(pulse, hits if self._nudge else [], audio)
+            audio = beats.bend_audio(audio, bend)
+            heard = bend.to_target(pulse.beats)
+            nearest = [float(heard[np.abs(heard - hit.seconds).argmin()]) for hit in hits]
+            played = tuple((hit.seconds + start, beat + start) for hit, beat in zip(hits, nearest, strict=True))
+            notes["beats"] = beats.describe(pulse, bend, hits)
+        return CueTake(
+            audio=_at_loudness(audio),
+            tempo_bpm=0.0 if pulse is None else pulse.tempo_bpm,
+            key="",
+            hits=played,
+            fade_seconds=_fade_seconds(request.span.duration),
+            notes=notes,
+        )
+
+
+def _wave_request(request: CueRequest) -> WaveRequest:
+    """The request in seconds after the cue's in, with the frames that its lead and tail see too."""
+    from core.waveform import WaveRequest
+
+    start, end = request.span.start - request.lead_seconds, request.span.end + request.tail_seconds
+    seen = request.features.between(start, end)
+    features = PictureFeatures(seen.times - request.span.start, seen.values)
+    return WaveRequest(features, request.lead_seconds, request.samples, _take_seed(request))
+
+
+def _at_loudness(audio: Audio) -> Audio:
+    """`audio` at TAKE_LUFS; as it is where it is (nearly) silent."""
+    loudness = measure_loudness([audio]).integrated_lufs
+    if loudness is None or loudness < TAKE_LUFS - 3 * _MOST_GAIN_DB:
+        return audio
+    return audio * decibels(float(np.clip(TAKE_LUFS - loudness, -_MOST_GAIN_DB, _MOST_GAIN_DB)))
+
+
+def _fade_seconds(cue_seconds: float) -> float:
+    """How long the music of a cue takes to fade out: longer in a long cue, never more than a third of it."""
+    return min(max(_FADE_SHARE * cue_seconds, _SHORTEST_FADE), _LONGEST_FADE, cue_seconds / 3)
 
 
 def _torch_device(name: str) -> str:
@@ -219,6 +373,13 @@ class ToneGenerator:
     licence = "CC0-1.0"
     commercial_use = True
     weights_sha256 = hashlib.sha256(b"tone 1").hexdigest()
+    ignores: frozenset[str] = frozenset()
+    slow = False
+
+    @property
+    def music_sha256(self) -> str:
+        """Its version alone decides."""
+        return self.weights_sha256
 
     def open_encoder(self) -> FrameEncoder:
         """A fresh encoder for one film."""

@@ -10,7 +10,7 @@ import json
 import shutil
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,6 +31,7 @@ ANALYSIS_SECONDS: Final = 0.075  # per second and megapixel of film
 MUSIC_SECONDS: Final = 0.05  # per second of film and take: writing and playing the notes
 FINISH_SECONDS: Final = 0.04  # per second of film: mix, measuring, encoding the sound
 YARDSTICK: Final = 0.0115  # seconds
+_REACHED: Final = 0.6  # share of a processor's speed that a large model gets out of it
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Forecast:
 
 def forecast(films: Sequence[Film], out: Path, options: ScoreOptions, generator: MusicGenerator) -> list[Forecast]:
     """A Forecast for each film; nothing is decoded, nothing written."""
-    pace = _pace(out)
+    pace = _pace(out, generator.name)
     return [_forecast(film, out, options, generator, pace) for film in films]
 
 
@@ -69,15 +70,17 @@ def _forecast(film: Film, out: Path, options: ScoreOptions, generator: MusicGene
     except (GVMError, OSError) as err:
         return Forecast(film, skip="; ".join(part for part in describe(err) if part))
     seconds = info.picture_duration
+    counted = _count_cues(film, out)
+    cues = counted or max(1, round(seconds / USUAL_CUE))
     if pace is not None:
         work = seconds * pace
     else:
         megapixels = info.width * info.height / 1e6
         work = seconds * (ANALYSIS_SECONDS * megapixels + MUSIC_SECONDS * options.takes + FINISH_SECONDS) * _slowness()
-    counted = _count_cues(film, out)
+        work += _slow_work(generator, seconds, options.takes, cues)
     return Forecast(
         film,
-        cues=counted or max(1, round(seconds / USUAL_CUE)),
+        cues=cues,
         exact=counted is not None,
         minutes=work / 60,
         disk_bytes=bytes_needed(seconds, size, options.takes, options.stems),
@@ -95,13 +98,48 @@ def _count_cues(film: Film, out: Path) -> int | None:
         return None
 
 
-def _pace(out: Path) -> float | None:
-    """Seconds of work per second of film, as the films finished before took it; None if there are none."""
+def _slow_work(generator: MusicGenerator, seconds: float, takes: int, cues: int) -> float:
+    """Seconds that a model which writes sound outright takes beside the rest; 0 for others."""
+    from gvm_plugin.generators import WaveformGenerator
+
+    if not isinstance(generator, WaveformGenerator):
+        return 0.0
+    return generator.seconds_of_work(seconds, takes, cues, _speed())
+
+
+@cache
+def _speed() -> tuple[float, float]:
+    """(operations, bytes) that this machine does in a second in a large model: one core timed, for all of them."""
+    import numpy as np
+
+    from gvm_plugin.machine import cores
+
+    matrix = np.random.default_rng(0).standard_normal((1000, 1000)).astype(np.float32)
+    best = _fastest(lambda: matrix @ matrix)
+    large = np.ones(16_000_000, np.float32)
+    reading = _fastest(lambda: large.dot(large))
+    return 2 * 1000**3 / best * cores() * _REACHED, large.nbytes / reading * min(cores(), 2) * _REACHED
+
+
+def _fastest(work: Callable[[], object]) -> float:
+    """Seconds of the fastest of a few times."""
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def _pace(out: Path, model: str) -> float | None:
+    """Seconds of work per second of film, as the films took it that `model` scored before; None if there are none."""
     paces = []
     for path in (out / FOLDER / "films").glob("*.json"):
         record = read_json(path)
         try:
             report = json.loads(record["report"])
+            if report["model"] != model:
+                continue
             paces.append(sum(report["timings"].values()) / report["duration"])
         except (TypeError, KeyError, ValueError, ZeroDivisionError):
             continue

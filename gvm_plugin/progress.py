@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 # About how the time of a film is shared among its stages.
 WEIGHTS: Final = dict(zip(STAGES, (0.42, 0.28, 0.01, 0.12, 0.11, 0.05, 0.01), strict=True))
+_TELLING_SECONDS: Final = 10.0  # a stage shorter than that says nothing of the time it has left
 
 
 def share_of_film(stage: str, share: float) -> float:
@@ -29,6 +31,7 @@ class StageBar:
         self._position = position
         self._prefix = f"{name}: " if name else ""
         self._bar: Any = None
+        self._stage, self._began = "", 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -45,9 +48,18 @@ class StageBar:
             from tqdm import tqdm
 
             self._bar = tqdm(total=100, leave=False, position=self._position, bar_format="{l_bar}{bar}| {elapsed}")
-        self._bar.set_description_str(self._prefix + stage, refresh=False)
+        self._bar.set_description_str(f"{self._prefix}{stage}{self._left(stage, share)}", refresh=False)
         self._bar.n = round(100 * share_of_film(stage, share))
         self._bar.refresh()
+
+    def _left(self, stage: str, share: float) -> str:
+        """How long the stage will still take, where that is long enough to be worth saying."""
+        now = time.monotonic()
+        if stage != self._stage:
+            self._stage, self._began = stage, now
+        took = now - self._began
+        left = took * (1 - share) / share if share > 0.01 and took > _TELLING_SECONDS else 0.0
+        return f", {left / 60:.0f} min left" if left > 90 else f", {left:.0f} s left" if left > _TELLING_SECONDS else ""
 
 
 class FolderBars:

@@ -29,9 +29,10 @@ from gvm_plugin.cache import Cache
 from gvm_plugin.cuesheet import CueSheet
 from gvm_plugin.delivery import Finished, deliver, provenance, report_of
 from gvm_plugin.machine import give_memory_back
+from gvm_plugin.models import find_model
 from gvm_plugin.options import ScoreOptions, check_exports
 from gvm_plugin.outputs import Outputs, check_name, outputs_of, outputs_of_sheet
-from gvm_plugin.takes import TakeMaker, Takes, chosen_takes, margins
+from gvm_plugin.takes import TakeMaker, Takes, chosen_takes, ignored_settings, margins, say_ignored
 from gvm_plugin.timeline import to_samples
 
 if TYPE_CHECKING:
@@ -76,13 +77,13 @@ def score_video(
     """
     options = options or ScoreOptions()
     outputs = outputs_of(Path(video), None if out is None else Path(out))
-    return score_into(Path(video), outputs, options, generator or open_generator(options), progress)
+    return score_into(Path(video), outputs, options, licensed(generator, options), progress)
 
 
 def score_into(
     video: Path, outputs: Outputs, options: ScoreOptions, generator: MusicGenerator, progress: Progress | None = None
 ) -> Score:
-    """`score_video` where the names of the results are decided already."""
+    """`score_video` where the names of the results are decided already, and the licence was told of."""
     check_licence(generator, options.monetised)
     outputs = _in_its_container(outputs, video)
     _check_free([outputs.music if options.music_only else outputs.film, outputs.sheet], video, options.overwrite)
@@ -102,7 +103,7 @@ def spot(
     options = options or ScoreOptions()
     outputs = _in_its_container(outputs_of(Path(video), None if out is None else Path(out)), Path(video))
     _check_free([outputs.sheet], Path(video), options.overwrite)
-    job = _Job(Path(video), outputs, generator or open_generator(options), progress)
+    job = _Job(Path(video), outputs, licensed(generator, options), progress)
     _, sheet = _spot(job, options)
     cuesheet.write(sheet, outputs.sheet)
     return sheet, outputs.sheet
@@ -133,8 +134,7 @@ def render(
     if not video.is_file():
         raise CueSheetError(f"{path}: the film {sheet.video!r} isn't there; move it back, or mend `file` under `video`")
     outputs = _in_its_container(outputs_of_sheet(path, video) if out is None else outputs_of(video, Path(out)), video)
-    generator = generator or open_generator(ScoreOptions(model=sheet.settings.model, device=device))
-    check_licence(generator, monetised)
+    generator = licensed(generator, _options_of(sheet, device, monetised))
     result = outputs.music if sheet.settings.music_only else outputs.film
     _check_free([result], video, overwrite or (out is None and bool(sheet.provenance)))
     job = _Job(video, outputs, generator, progress)
@@ -144,13 +144,38 @@ def render(
     return _produce(job, _analyse(job, sha256), replace(sheet, sha256=sha256), path)
 
 
+def licensed(generator: MusicGenerator | None, options: ScoreOptions) -> MusicGenerator:
+    """`generator`, or the one that the options name, when its licence was told of; no weights are read before."""
+    tell_licence(generator or find_model(options.model), options.monetised)
+    return generator or open_generator(options)
+
+
 def open_generator(options: ScoreOptions) -> MusicGenerator:
     """The generator that the options name. MediaError where their sound font is none."""
     from gvm_plugin.generators import load_generator
 
     if options.soundfont is not None:
         _check_soundfont(options.soundfont)
-    return load_generator(options.model, options.device)
+    return load_generator(
+        options.model,
+        options.device,
+        precision=options.precision,
+        decoder=options.decoder,
+        nudge=not options.no_nudge,
+    )
+
+
+def _options_of(sheet: CueSheet, device: str, monetised: bool) -> ScoreOptions:
+    """What of a sheet's settings chooses its generator, as options."""
+    settings = sheet.settings
+    return ScoreOptions(
+        model=settings.model,
+        precision=settings.precision,
+        decoder=settings.decoder,
+        no_nudge=settings.no_nudge,
+        device=device,
+        monetised=monetised,
+    )
 
 
 def _check_soundfont(path: Path) -> None:
@@ -165,15 +190,19 @@ def _check_soundfont(path: Path) -> None:
 
 
 def check_licence(generator: MusicGenerator | ModelInfo, monetised: bool) -> None:
-    """Raise LicenceError where a film that earns money must not have this music; else say what there is to say."""
-    if generator.commercial_use:
-        return
-    if monetised:
+    """Raise LicenceError where a film that earns money must not have this music."""
+    if monetised and not generator.commercial_use:
         raise LicenceError(
             f"model {generator.name}: its licence ({generator.licence}) forbids films that earn money; "
             "use --model starter, whose music is CC0"
         )
-    log.warning("model %s: its licence (%s) forbids films that earn money", generator.name, generator.licence)
+
+
+def tell_licence(generator: MusicGenerator | ModelInfo, monetised: bool) -> None:
+    """Check the licence and say, once a run, what there is to say of it."""
+    check_licence(generator, monetised)
+    if not generator.commercial_use:
+        log.warning("model %s: its licence (%s) forbids films that earn money", generator.name, generator.licence)
 
 
 # --- one film ----------------------------------------------------------------------------------------------------
@@ -234,7 +263,10 @@ def _spot(job: _Job, options: ScoreOptions) -> tuple[Analysis, CueSheet]:
     sha256 = job.cache.film_sha256(job.video)
     analysis = _analyse(job, sha256)
     relative = Path(os.path.relpath(job.video.absolute(), job.outputs.folder.absolute())).as_posix()
-    return analysis, spotting.spot(analysis, options, relative, sha256)
+    sheet = spotting.spot(analysis, options, relative, sha256)
+    default = ScoreOptions()
+    asked = [name for name in ("style", "mood", "energy") if getattr(options, name) != getattr(default, name)]
+    return analysis, replace(sheet, warnings=(*sheet.warnings, *say_ignored(job.generator, asked)))
 
 
 def _analyse(job: _Job, sha256: str) -> Analysis:
@@ -292,7 +324,7 @@ def _produce(job: _Job, analysis: Analysis, sheet: CueSheet, edited: Path | None
             finished, told = _hand_off(job, analysis, finished, music.placed, work)
             files = deliver(finished, job.outputs)
 
-    warnings = (*sheet.warnings, *mixed.warnings, *lost, *told)
+    warnings = (*sheet.warnings, *ignored_settings(job.generator, sheet), *mixed.warnings, *lost, *told)
     report = report_of(job.video, analysis, finished, measures, job.generator, files, warnings, job.timings)
     return Score(job.outputs, made, report)
 
@@ -371,7 +403,7 @@ def _assemble(
             tell(cue.span.start / sheet.duration)
             audio, stems = take.load()
             lead, tail = margins(cue, sheet)
-            yield Piece(cue.span, audio, lead, tail, stems)
+            yield Piece(cue.span, audio, lead, tail, stems, take.fade_seconds)
 
     folder = work / "stems"
     folder.mkdir()

@@ -20,6 +20,7 @@ TakeId = tuple[str, int]  # (cue id, number of the take)
 Takes = Mapping[TakeId, StoredTake]
 
 WRITING: Final = 0.25  # share of the work that is writing the notes; the rest is playing them
+WRITING_SLOWLY: Final = 0.9  # the same of a model that writes sound outright
 _FORMAT: Final = 1  # raise it when kept takes must not be used any more
 
 
@@ -39,13 +40,21 @@ class TakeMaker:
     numbers: Mapping[str, Sequence[int]] | None = None
 
     def make(self, tell: Callable[[float], None]) -> Takes:
-        """All takes of all sounding cues. tell: takes the share done, 0..1."""
+        """All takes of all sounding cues, each on disk as soon as it is complete. tell: takes the share done, 0..1."""
         keys = {take_id: self.key(request) for take_id, request in self.requests.items()}
         found = {take_id: self.cache.find_take(key) for take_id, key in keys.items()}
-        missing = [take_id for take_id, take in found.items() if take is None]
+        # Written side by side, short ones are complete first: in front they needn't wait for long ones.
+        missing = sorted((id for id, take in found.items() if take is None), key=lambda id: self.requests[id].samples)
         made: dict[TakeId, StoredTake] = {}
         asked = [self.requests[take_id] for take_id in missing]
-        music = self.generator.generate(asked, lambda share: tell(WRITING * share)) if missing else iter(())
+        writing, written = WRITING_SLOWLY if self.generator.slow else WRITING, 0.0
+
+        def wrote(share: float) -> None:
+            nonlocal written
+            written = share
+            tell(writing * written + (1 - writing) * len(made) / len(missing))
+
+        music = self.generator.generate(asked, wrote) if missing else iter(())
         for take_id, take in zip(missing, music, strict=True):
             expected = (2, self.requests[take_id].samples)
             if take.audio.shape != expected:
@@ -53,7 +62,7 @@ class TakeMaker:
             made[take_id] = self.cache.store_take(keys[take_id], take)
             del take
             give_memory_back()
-            tell(WRITING + (1 - WRITING) * len(made) / len(missing))
+            wrote(1.0 if len(made) == len(missing) else written)
         return {take_id: made.get(take_id) or found[take_id] for take_id in keys}  # type: ignore[misc]
 
     @cached_property
@@ -69,27 +78,29 @@ class TakeMaker:
         return sorted({cue.take, *range(1, self.sheet.settings.takes + 1)})
 
     def request(self, cue: Cue, number: int) -> CueRequest:
-        """One take of one cue, as asked of the generator."""
+        """One take of one cue, as asked of the generator; without what it ignores, which so makes no take anew."""
         lead, tail = margins(cue, self.sheet)
         soundfont = self.sheet.settings.soundfont
+        ignored = self.generator.ignores
+        speech = () if "speech" in ignored else self.sheet.speech
         return CueRequest(
             cue_id=cue.id,
             span=cue.span,
             features=self.features,
-            style=cue.style,
-            valence=cue.valence,
-            energy=cue.energy,
-            tempo=cue.tempo,
-            key=cue.key,
+            style="" if "style" in ignored else cue.style,
+            valence=None if "mood" in ignored else cue.valence,
+            energy=None if "energy" in ignored else cue.energy,
+            tempo=None if "tempo" in ignored else cue.tempo,
+            key=None if "key" in ignored else cue.key,
             seed=cue.seed,
             film_seed=self.film_seed,
             take=number,
             hits=cue.hits,
-            speech=tuple(span for span in self.sheet.speech if span.overlap(cue.span) > 0),
+            speech=tuple(span for span in speech if span.overlap(cue.span) > 0),
             lead_seconds=lead,
             tail_seconds=tail,
-            stems=self.sheet.settings.stems,
-            soundfont=Path(soundfont) if soundfont else None,
+            stems=self.sheet.settings.stems and "stems" not in ignored,
+            soundfont=Path(soundfont) if soundfont and "soundfont" not in ignored else None,
         )
 
     def key(self, request: CueRequest) -> str:
@@ -98,7 +109,7 @@ class TakeMaker:
             _FORMAT,
             __version__,
             self.generator.name,
-            self.generator.weights_sha256,
+            self.generator.music_sha256,
             self.sheet.sha256,
             [request.span.start, request.span.end, request.lead_seconds, request.tail_seconds],
             [request.style, request.valence, request.energy, request.tempo, request.key, request.seed, request.take],
@@ -137,3 +148,28 @@ def chosen_takes(sheet: CueSheet, takes: Takes) -> Iterator[tuple[Cue, StoredTak
     """Each sounding cue with the take that the sheet chooses."""
     for cue in sheet.sounding:
         yield cue, takes[cue.id, cue.take]
+
+
+def ignored_settings(generator: MusicGenerator, sheet: CueSheet) -> tuple[str, ...]:
+    """A line for the person about what the sheet asks for and the generator can't do; none where all is well.
+
+    Style, mood and energy aren't counted: a sheet doesn't say whether a person chose them or the picture.
+    """
+    settings = sheet.settings
+    asked = {
+        "tempo": any(cue.tempo is not None for cue in sheet.sounding),
+        "key": any(cue.key is not None for cue in sheet.sounding),
+        "stems": settings.stems,
+        "midi": settings.midi,
+        "soundfont": settings.soundfont is not None,
+    }
+    return say_ignored(generator, [name for name, wanted in asked.items() if wanted])
+
+
+def say_ignored(generator: MusicGenerator, asked: Sequence[str]) -> tuple[str, ...]:
+    """The line about those settings of `asked` that the generator ignores."""
+    ignored = [name for name in asked if name in generator.ignores]
+    if not ignored:
+        return ()
+    what = " and ".join(filter(None, [", ".join(ignored[:-1]), ignored[-1]]))
+    return (f"model {generator.name} writes sound from the picture alone: {what} had no effect",)

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from gvm_plugin.machine import THREAD_VARIABLES
+from gvm_plugin.machine import THREAD_VARIABLES, work_beside
 from gvm_plugin.options import ScoreOptions
 from gvm_plugin.score import check_licence, open_generator
 
@@ -41,8 +41,13 @@ _PRELOAD: Final = ("gvm_plugin.score", "gvm_plugin.picture_pass", "gvm_plugin.mi
 _PRELOAD_STARTER: Final = ("core.pipeline", "scipy.signal")
 
 
-def usual_count(films: int) -> int:
-    """How many films to work on at once unless told: one a core, as far as films and memory reach."""
+def usual_count(films: int, slow: bool = False) -> int:
+    """How many films to work on at once unless told: one a core, as far as films and memory reach.
+
+    slow: of the model. It keeps all cores busy by itself, and every process would hold its weights: one at a time.
+    """
+    if slow:
+        return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(films, cores, round(_memory_bytes() * _MEMORY_SHARE) // WORKER_BYTES))
 
@@ -126,7 +131,9 @@ def _pool(count: int, options: ScoreOptions) -> Iterator[_Pool]:
     if sys.platform == "linux":
         context.set_forkserver_preload([*_PRELOAD, *(_PRELOAD_STARTER if options.model != "tone" else ())])
     messages: SimpleQueue[tuple[int, str, float]] = context.SimpleQueue()
-    executor = ProcessPoolExecutor(count, mp_context=context, initializer=_start_process, initargs=(options, messages))
+    executor = ProcessPoolExecutor(
+        count, mp_context=context, initializer=_start_process, initargs=(options, messages, count)
+    )
     try:
         yield _Pool(executor, messages, max(1, (os.cpu_count() or 1) // count))
     except BaseException:
@@ -177,12 +184,13 @@ class _Process:
     stopping = False
 
 
-def _start_process(options: ScoreOptions, messages: SimpleQueue[tuple[int, str, float]]) -> None:
+def _start_process(options: ScoreOptions, messages: SimpleQueue[tuple[int, str, float]], count: int) -> None:
     """Prepare a process: no Ctrl-C of its own, no life after its parent's, the model."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _Process.messages = messages
+    work_beside(count)
     try:
         _Process.generator = open_generator(options)
         check_licence(_Process.generator, options.monetised)

@@ -1,0 +1,174 @@
+"""The spine of `core` for models that speak in sound: what was seen of a cue -> codes -> its waveform.
+
+    conditioning of the frames ─▶ windows of 30 s ─▶ engine: codes ─▶ codec ─▶ 48 kHz stereo
+
+Such a model (GVMGen as published) is asked for nothing but pictures and a seed: it knows no style, tempo or key, and
+not where the cue ends. All cues are decoded side by side; each one's sound is made when its codes are complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import ceil, prod
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from core import checkpoint
+from core.engine import Engine, Job, Progress, Sampling
+from core.errors import ModelError
+from core.memory import check_device
+from core.model import GVMGen
+from core.precision import Precision, best_precision, prepare
+from core.shapes import MUSIC_RATE
+from core.vision.picture import FrameEncoder, PictureFeatures
+from core.windows import plan_windows
+
+VoiceName = Literal["encodec", "mbd"]
+BYTES: Final[dict[Precision, int]] = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}  # of a weight
+
+
+class Voice(Protocol):
+    """What turns codes into sound: `core.codecs.encodec.Encodec`, or MultiBandDiffusion."""
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Sound [B, C, T * hop] at the codec's rate of codes [B, K, T]."""
+
+
+@dataclass(frozen=True, eq=False)
+class WaveRequest:
+    """One take of one cue.
+
+    features: conditioning of the frames, times in seconds after the cue's in. samples: of the whole take at 48 kHz;
+    its first lies `lead_seconds` before the cue's in.
+    """
+
+    features: PictureFeatures
+    lead_seconds: float
+    samples: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """What there is to compute: multiplications and additions, and bytes of weights to be read."""
+
+    operations: float
+    bytes_read: float
+
+
+@dataclass(frozen=True, eq=False)
+class WaveTake:
+    """What was made: audio [2, N] at 48 kHz, and the codes [K, S] behind it."""
+
+    audio: npt.NDArray[np.float32]
+    codes: npt.NDArray[np.int64]
+
+
+class WaveformModel:
+    """A model with a vision tower and EnCodec, from its folder. Weights are read when they are first needed.
+
+    precision: number format of the decoder's weights, "auto" for the fastest that is good here. voice: "encodec", or
+    "mbd" for MultiBandDiffusion. threads: for its matrices on a CPU; None leaves torch as it is. ModelError where the
+    device isn't there, the weights wouldn't fit, or the voice can't be had: before anything is read.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        device: str = "cpu",
+        precision: Precision | Literal["auto"] = "auto",
+        voice: VoiceName = "encodec",
+        threads: int | None = None,
+    ) -> None:
+        self.config, self.card, self.sha256 = checkpoint.read_card(folder)
+        if self.config.encodec is None:
+            raise ModelError(f"{folder}: its codec is {self.config.codec}, which has no waveform; use another model")
+        self.device = check_device(device)
+        dim = self.config.decoder.dim
+        self.precision: Precision = best_precision(self.device, dim) if precision == "auto" else precision
+        checkpoint.check_memory(folder, self.device)
+        if voice == "mbd":
+            pass
+        self._folder, self._voice_name, self._threads = folder, voice, threads
+        self.step_rate = Fraction(self.config.encodec.sample_rate, self.config.encodec.hop)
+
+    def open_encoder(self) -> FrameEncoder:
+        """A fresh vision encoder for one film: its tower, and the feature transformation that reads it."""
+        from core.vision.tower import TowerFrames, best_dtype
+
+        tower = checkpoint.load_tower(self._folder, self.config, self.device, best_dtype(self.device))
+        return TowerFrames(tower, self._model.features, self.config.frames_per_second)
+
+    def generate_music(
+        self, requests: Sequence[WaveRequest], progress: Progress | None = None
+    ) -> Iterator[tuple[int, WaveTake]]:
+        """Yield (number of the request, its take), each as soon as its codes are complete."""
+        config = self.config
+        sampling = Sampling(config.guidance, config.top_k, config.temperature, config.top_p)
+        engine = Engine(self._model.decoder, sampling)
+        jobs = [self.job_of(request) for request in requests]
+        for index, codes in engine.stream(jobs, progress):
+            yield index, WaveTake(self.play(codes, requests[index].samples), codes)
+
+    def work(self, film_seconds: float, music_seconds: float, side_by_side: int) -> Work:
+        """What looking at so long a film and writing so much music for it takes, `side_by_side` cues at a time.
+
+        From the sizes of the weights: every step reads the decoder once for all cues and computes two rows of each
+        (with the picture and without). The codec's share and that of a prompt are small beside it.
+        """
+        files = checkpoint.read_shapes(self._folder / checkpoint.MODEL)
+        decoder = sum(prod(shape) for name, shape in files.items() if name.startswith("decoder.layers."))
+        tower = self.config.tower
+        assert tower is not None, "a model with a waveform codec and no tower"
+        seen = film_seconds * self.config.frames_per_second * 24 * tower.layers * tower.width**2 * (tower.patches + 1)
+        steps = music_seconds * float(self.step_rate)
+        return Work(seen + steps * 4 * decoder, steps / side_by_side * decoder * BYTES[self.precision])
+
+    def job_of(self, request: WaveRequest) -> Job:
+        """What the engine is told of a take: its code steps in the cue's time, in windows that see their own frames."""
+        steps = ceil(Fraction(request.samples, MUSIC_RATE) * self.step_rate)
+        step_seconds = np.arange(steps + 1) / float(self.step_rate) - request.lead_seconds
+        return Job(
+            condition=np.asarray(request.features.values, np.float32),
+            frame_times=request.features.times,
+            step_seconds=step_seconds,
+            windows=plan_windows(step_seconds),
+            seed=request.seed,
+        )
+
+    def play(self, codes: npt.NDArray[np.int64], samples: int) -> npt.NDArray[np.float32]:
+        """The sound of codes [K, S]: [2, samples] at 48 kHz."""
+        import soxr
+
+        assert self.config.encodec is not None, "checked when it was made"
+        wave = self._voice.decode(torch.as_tensor(codes[None], device=self.device))[0]
+        heard = soxr.resample(wave.float().cpu().numpy().T, self.config.encodec.sample_rate, MUSIC_RATE)
+        audio = np.zeros((2, samples), np.float32)
+        count = min(samples, len(heard))
+        audio[:, :count] = heard[:count].T  # one channel goes to both sides
+        return audio
+
+    @cached_property
+    def _model(self) -> GVMGen:
+        if self._threads is not None and self.device.type == "cpu":
+            torch.set_num_threads(self._threads)
+        model, _, _ = checkpoint.load(self._folder, self.device)
+        model.decoder = prepare(model.decoder, self.precision)
+        return model
+
+    @cached_property
+    def _voice(self) -> Voice:
+        codec = checkpoint.load_codec(self._folder, self.config, self.device)
+        if self._voice_name == "encodec":
+            return codec
+        from core.codecs.mbd import MultiBand
+
+        return MultiBand(codec, self.device)
