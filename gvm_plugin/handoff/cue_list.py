@@ -78,10 +78,11 @@ def to_csv(lines: Sequence[Entry], production: str) -> str:
     writer = csv.writer(buffer)
     writer.writerow(COLUMNS)
     for line in lines:
-        writer.writerow(
-            (production, line.number, line.title, line.begin, line.end, line.duration, f"{line.seconds:.2f}",
-             line.usage, line.type, line.composer, line.publisher, line.society, line.origin, line.licence)
-        )  # fmt: skip
+        times = (line.begin, line.end, line.duration, f"{line.seconds:.2f}")
+        parties = (line.composer, line.publisher, line.society, line.origin, line.licence)
+        cells = (production, line.number, line.title, *times, line.usage, line.type, *parties)
+        # A name such as =1+1 is a formula to spreadsheets; an apostrophe makes it text.
+        writer.writerow([f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell for cell in cells])
     return "\ufeff" + buffer.getvalue()
 
 

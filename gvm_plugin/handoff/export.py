@@ -66,7 +66,7 @@ def export(scored: Scored, film: Film, target: Target, provenance: Mapping[str, 
             for id_, number in names
             if id_ == cue.id
         }
-        timeline = build(scored, film, names, target.folder.absolute())
+        timeline = build(scored, film, names, target.folder.resolve())
         for format_ in (format_ for format_ in TIMELINES if format_ in asked):
             for suffix, write in TIMELINES[format_].items():
                 written |= _write(target, target.name + suffix, write(timeline))

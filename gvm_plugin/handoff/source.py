@@ -60,7 +60,7 @@ def describe_film(info: MediaInfo, duration: float) -> Film:
     width, height = info.shown_size
     sound = info.main_audio
     return Film(
-        path=info.path.absolute(),
+        path=info.path.parent.resolve() / info.path.name,  # no `..`, but a link keeps its own name
         rate=rate,
         start=start,
         frames=max(1, rate.frame(Fraction(duration))),

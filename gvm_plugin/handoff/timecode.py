@@ -71,7 +71,8 @@ class Rate:
         if self.drop_frame:
             dropped = self.nominal // 15
             per_minute, per_ten = self.nominal * 60 - dropped, self.nominal * 600 - 9 * dropped
-            tens, rest = divmod(frame % (144 * per_ten), per_ten)
+            frame %= 144 * per_ten
+            tens, rest = divmod(frame, per_ten)
             frame += 9 * dropped * tens + dropped * max(0, (rest - dropped) // per_minute)
         seconds, frames = divmod(frame, self.nominal)
         minutes, seconds = divmod(seconds, 60)
