@@ -25,7 +25,7 @@ WITHOUT_IMPORT = {
     "silero-vad": "its weights are read from its folder (gvm_plugin/speech.py)",
 }
 # Imported where it is there, not needed otherwise.
-OPTIONAL = {"tinysoundfont", "matplotlib", "audiocraft"}
+OPTIONAL = {"tinysoundfont", "matplotlib", "audiocraft", "omegaconf"}
 
 
 def declared() -> set[str]:
