@@ -51,7 +51,7 @@ def best_dtype(device: torch.device | str) -> torch.dtype:
     """The fastest number format a tower computes well in: half precision where the device multiplies in it."""
     if torch.device(device).type == "cuda":
         return torch.float16
-    # torch before 2.10 or so doesn't tell what a processor can
+    # an older torch doesn't tell what the processor can
     able: Mapping[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return torch.bfloat16 if able.get("avx512_bf16") or able.get("amx_bf16") else torch.float32
 
