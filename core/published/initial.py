@@ -18,6 +18,7 @@ from core.vision.tower import Tower
 
 # Settings that change what MusicGen's numbers mean; the others add parts, which start fresh.
 _SHARED: Final = ("dim", "heads", "layers", "streams", "card", "delays", "hidden_scale", "position", "eps")
+_CLIP_FILES: Final = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class FirstWeights:
 
 
 def initial_weights(config: ModelConfig, musicgen: Path | None = None, clip: Path | None = None) -> FirstWeights:
-    """A model of `config` with everything that `musicgen` (file or folder) and `clip` (file) can give it.
+    """A model of `config` with everything that `musicgen` and `clip` can give it; each a file, or a folder with it.
 
     What reads the picture starts without a say: the cross-attention's output matrix is zero, so the first step of
     training begins from MusicGen's own music without text, whatever the picture. Random numbers come from torch's
@@ -81,9 +82,15 @@ def _of_musicgen(config: ModelConfig, source: Path) -> tuple[dict[str, Tensor], 
 def _of_clip(config: ModelConfig, path: Path) -> tuple[Tower, dict[str, Tensor]]:
     if config.vision != "clip":
         raise ModelError(f"{path} is a CLIP, but the model to be trained sees by {config.vision!r}; leave it out")
-    tower, start = read_clip(path)
+    tower, start = read_clip(_clip_file(path))
     if tower.config != config.tower:
         raise ModelError(
             f"{path} has another vision tower ({tower.config}) than the model to be trained ({config.tower})"
         )
     return tower, {f"features.{name}": value for name, value in start.items()}
+
+
+def _clip_file(source: Path) -> Path:
+    """`source` itself, or the weights in that folder, as open_clip's repositories and `gvm models pull` have them."""
+    named = [source / name for name in _CLIP_FILES if (source / name).is_file()]
+    return named[0] if named else source

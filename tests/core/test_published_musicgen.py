@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from core.errors import ModelError
 from core.model import GVMGen
 from core.published.initial import initial_weights
 from core.published.musicgen import read_musicgen
+from core.training.data import Batch
+from core.training.loop import Recipe, evaluate, train
 from core.vision.clip import ClipTower
 
 DIM, LAYERS, HEADS, CARD = 32, 3, 4, 20
@@ -144,11 +147,13 @@ def test_without_text_and_picture_it_is_transformers_own_network(theirs: Any, hu
 
 
 def test_what_is_taken_and_what_is_fresh(audiocraft: Path, tmp_path: Path) -> None:
-    clip = clip_file(tmp_path / "clip.safetensors")
+    folder = tmp_path / "clip-vit-l-14-336"  # as it is pulled
+    folder.mkdir()
+    clip = clip_file(folder / "open_clip_model.safetensors")
     torch.manual_seed(0)
     untouched = GVMGen(config()).state_dict()
     torch.manual_seed(0)
-    first = initial_weights(config(), audiocraft, tmp_path / "clip.safetensors")
+    first = initial_weights(config(), audiocraft, folder)
     state = first.model.state_dict()
     assert set(first.taken) | set(first.fresh) == state.keys()
     assert not set(first.taken) & set(first.fresh)
@@ -172,6 +177,27 @@ def test_it_learns_to_look(huggingface: Path) -> None:
     logits(decoder, torch.randint(CARD, (1, 4, 9)), 3, True).square().mean().backward()
     layer: Any = decoder.layers[0]
     assert layer.cross_attention.out_proj.weight.grad.abs().max() > 0
+
+
+def test_training_starts_from_it(huggingface: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.training.loop._keep_freed_memory", lambda: None)  # it would last for all tests after
+    first = initial_weights(config(), musicgen=huggingface)
+    torch.manual_seed(1)
+    batch = Batch(
+        patches=torch.randn(2, 3, 4, 64), frame_times=torch.zeros(2, 3), present=torch.ones(2, 3, dtype=torch.bool),
+        codes=torch.randint(CARD, (2, 4, 9)), valid=torch.ones(2, 9, dtype=torch.bool),
+        control=torch.zeros(2, 12, 0), step_times=torch.zeros(2, 12),
+    )  # fmt: skip
+    before = evaluate(first.model.eval(), [batch])
+    assert before["held_out"] == before["no_picture"]
+    recipe = Recipe(seconds=1.5, warmup=5, ema=0.5)
+    after = evaluate(train(first.model.train(), repeat(batch), [batch], recipe, tmp_path / "log", _forget), [batch])
+    assert sum(after["held_out"]) < sum(before["held_out"]) - 0.1
+    assert after["held_out"] != after["no_picture"]
+
+
+def _forget(_: GVMGen) -> None:
+    """Nothing is kept."""
 
 
 def test_parts_that_musicgen_hasnt_start_fresh(huggingface: Path) -> None:
