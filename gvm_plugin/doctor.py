@@ -17,8 +17,8 @@ from gvm_plugin import __version__
 
 NEEDED: Final = (
     "av", "click", "huggingface_hub", "jinja2", "librosa", "mido", "moviepy", "numpy", "open_clip_torch",
-    "opencv-python-headless", "ruamel.yaml", "safetensors", "scenedetect-headless", "scipy", "silero-vad", "soundfile",
-    "torch", "torchvision", "tqdm", "transformers",
+    "opencv-python-headless", "opentimelineio", "ruamel.yaml", "safetensors", "scenedetect-headless", "scipy",
+    "silero-vad", "soundfile", "torch", "torchvision", "tqdm", "transformers",
 )  # fmt: skip
 OPTIONAL: Final = {
     "tinysoundfont": "plays --soundfont files: pip install --no-deps tinysoundfont",

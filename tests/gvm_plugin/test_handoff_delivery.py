@@ -19,6 +19,7 @@ import pytest
 from gvm_plugin import cuesheet, cuesheet_reader
 from gvm_plugin.cli import run
 from gvm_plugin.cuesheet import Cue
+from gvm_plugin.folder import score_folder
 from gvm_plugin.handoff import cue_list
 from gvm_plugin.handoff.source import Film
 from gvm_plugin.handoff.timecode import Rate
@@ -331,3 +332,16 @@ def test_a_real_film_end_to_end(shared_media: Path, tmp_path: Path, capsys: pyte
     first = {path.name: path.read_bytes() for path in folder.glob("*.edl")}
     assert run(["render", str(out / "clip_12.cues.yaml"), "-q"]) == 0
     assert {path.name: path.read_bytes() for path in folder.glob("*.edl")} == first
+
+
+def test_a_folder_is_handed_off_once(clip_factory: ClipFactory) -> None:
+    """An export asked for later is made, and not made again."""
+    folder = clip_factory("one").parent
+    clip_factory("two", audio="tone")
+    score_folder(folder, options=ScoreOptions(model="tone"))
+    stamps = []
+    for _ in range(2):
+        assert not score_folder(folder, options=replace(ALL, export=("edl",))).failed
+        lists = [folder / "scored" / f"{name}.export" / f"{name}.edl" for name in ("one", "two")]
+        stamps.append([path.stat().st_mtime_ns for path in lists])
+    assert stamps[0] == stamps[1]
