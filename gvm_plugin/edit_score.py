@@ -181,6 +181,7 @@ def _make(job: EditJob, spotted: EditScore, music_gain_db: float | None) -> Edit
     )
     numbers = {cue.cue.id: cue.makes for cue in to_make}
     maker = TakeMaker(job.cache, job.generator, job.analysis.features, sheet, film=job.project, numbers=numbers)
+    job.progress("generate", 0.0)
     takes = maker.make(lambda share: job.progress("generate", share))
     job.progress("generate", 1.0)
 
@@ -222,7 +223,8 @@ def _mix(
     def pieces() -> Iterator[Piece]:
         for cue in sheet.cues:
             number = min(number for cue_id, number in takes if cue_id == cue.id)
-            yield Piece(cue.span, takes[cue.id, number].load()[0], *margins(cue, sheet))
+            take = takes[cue.id, number]
+            yield Piece(cue.span, take.load()[0], *margins(cue, sheet), fade_seconds=take.fade_seconds)
 
     job.progress("mix", 0.0)
     music = assemble(pieces(), samples, work / "music.wav", crossfade_seconds=options.crossfade).path
