@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from core.errors import DeliveryError
 from gvm_plugin import __version__, cuesheet
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from gvm_plugin.measure import Measures
     from gvm_plugin.mix import MixReport
     from gvm_plugin.report import OutputFile, VideoReport
-
-
-_OURS: Final = (".wav", ".mid", ".otio", ".fcpxml", ".xml", ".edl", ".csv", ".html")  # what we fill folders with
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +57,9 @@ def deliver(finished: Finished, outputs: Outputs) -> tuple[OutputFile, ...]:
     written = _fill(outputs.takes, alternatives, scratch, copy=True)
     files += [OutputFile("other", name, Path(name).stem) for name in written]
     if finished.exported:  # else what an editor may have open by now stays as it is
-        written = _fill(outputs.export, finished.exported, scratch)
+        from gvm_plugin.handoff.export import is_ours
+
+        written = _fill(outputs.export, finished.exported, scratch, ours=lambda name: is_ours(name, outputs.name))
         files += [OutputFile("other", name, Path(name).name) for name in written]
     if finished.edited is None or finished.edited.absolute() != outputs.sheet.absolute():
         cuesheet.write(sheet, outputs.sheet)
@@ -147,15 +146,26 @@ def _move(source: Path, target: Path) -> str:
     return target.name
 
 
-def _fill(folder: Path, files: Mapping[str, Path | bytes], scratch: Path, copy: bool = False) -> list[str]:
+def _is_sound(name: str) -> bool:
+    return name.endswith((".wav", ".mid"))
+
+
+def _fill(
+    folder: Path,
+    files: Mapping[str, Path | bytes],
+    scratch: Path,
+    copy: bool = False,
+    ours: Callable[[str], bool] = _is_sound,
+) -> list[str]:
     """Put `files` into `folder`, in the place of what we had there before; FOLDER/NAME of each.
 
     scratch: a file that what has to be written is written to first, so that nothing half lies under its name.
+    ours: tells by its name what we had there.
     """
     try:
         if folder.is_dir():
             for old in folder.iterdir():
-                if old.suffix in _OURS and old.name not in files:
+                if ours(old.name) and old.name not in files:
                     old.unlink()
             if not files and not any(folder.iterdir()):
                 folder.rmdir()

@@ -9,11 +9,13 @@ OUT/NAME.export/NAME.cue-sheet.csv, NAME.cue-sheet.html                         
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from core.errors import DeliveryError
 from gvm_plugin import __version__
 from gvm_plugin.handoff import cue_files, cue_list
 from gvm_plugin.handoff.broadcast_wave import Stamp, stamp_file
@@ -33,6 +35,9 @@ TIMELINES: Final[dict[str, dict[str, Callable[[Timeline], str]]]] = {  # format 
     "xmeml": {".xml": to_xmeml},
     "edl": {".edl": to_edl, ".markers.edl": to_marker_edl},
 }
+
+
+_SUFFIXES: Final = (*(end for writers in TIMELINES.values() for end in writers), ".cue-sheet.csv", ".cue-sheet.html")
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,13 @@ def export(scored: Scored, film: Film, target: Target, provenance: Mapping[str, 
     return written
 
 
+def is_ours(name: str, film_name: str) -> bool:
+    """Is a file in the folder one that an export of this film wrote? What an editor saves beside them isn't."""
+    if name in {f"{film_name}{suffix}" for suffix in _SUFFIXES}:
+        return True
+    return re.fullmatch(rf"{re.escape(film_name)}\..+\.take\d+\.wav", name) is not None
+
+
 def stamp_stems(stems: Mapping[str, Path], film: Film, licence: str, provenance: Mapping[str, Any]) -> dict[str, Path]:
     """The stems with the film's start as their time stamp, in the place of those without."""
     stamped: dict[str, Path] = {}
@@ -100,5 +112,8 @@ def _stamp(time_reference: int, description: str, reference: str, provenance: Ma
 
 def _write(target: Target, name: str, text: str) -> dict[str, Path]:
     path = target.work / name
-    path.write_text(text, encoding="utf-8", errors="replace", newline="")
+    try:
+        path.write_text(text, encoding="utf-8", errors="replace", newline="")
+    except OSError as err:
+        raise DeliveryError(f"{target.folder}: can't be written ({err.strerror}); check rights and free space") from err
     return {name: path}

@@ -196,7 +196,7 @@ def played(score: Score, case: Case, samples: int) -> np.ndarray:
             if isinstance(after, otio.schema.Transition):
                 fade = round(after.in_offset.to_seconds() * 48_000)
                 gain[len(gain) - fade :] *= equal_power(fade)[1]
-            offset = round(first) + start - stamp
+            offset = max(0, round(first) + start - stamp)
             out[start:end] += sound[offset : offset + end - start] * gain[:, None]
     return out
 
@@ -470,3 +470,16 @@ def test_everything_is_reported(done: tuple[Case, Score]) -> None:
     _, score = done
     reported = {file.path for file in score.report.outputs}
     assert {f"{score.outputs.export.name}/{path.name}" for path in score.outputs.export.iterdir()} <= reported
+
+
+@pytest.mark.parametrize("fps", [Fraction(15), Fraction(359, 12)])
+def test_rates_that_are_no_standard(tmp_path: Path, fps: Fraction) -> None:
+    """At 29.92 no frame but the first begins on a whole sample: the music is within one of where it was."""
+    case = Case(fps, None, False, 0)
+    score = hand_off(tmp_path, case)
+    test_otio_has_the_film_untouched_and_the_cues_where_they_sound((case, score))
+    test_edl_lists_what_is_heard((case, score))
+    delivered, _ = soundfile.read(score.outputs.music)
+    ours = played(score, case, len(delivered))
+    still = slice(to_samples(0.2), to_samples(0.4))
+    assert np.abs(ours[still] - delivered[still]).max() < 0.02 * np.abs(delivered[still]).max()

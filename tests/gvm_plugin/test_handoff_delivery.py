@@ -90,12 +90,11 @@ def test_a_render_without_export_leaves_what_an_editor_has_open(clip_factory: Cl
 
 def test_what_is_asked_of_a_render_replaces_all_there_was(clip_factory: ClipFactory) -> None:
     score = score_video(clip_factory("film"), options=replace(ALL, takes=2))
-    note = score.outputs.export / "my notes.txt"
-    note.write_text("mine")
+    mine = {"my notes.txt", "film.recut.fcpxml", "voice.wav"}
+    for name in mine:
+        (score.outputs.export / name).write_text("mine")
     again = render(score.outputs.sheet, export=("edl",))
-    assert exported(again) == {
-        "film.edl", "film.markers.edl", "film.A.take1.wav", "film.A.take2.wav", "my notes.txt"
-    }  # fmt: skip
+    assert exported(again) == {"film.edl", "film.markers.edl", "film.A.take1.wav", "film.A.take2.wav", *mine}
 
 
 def test_files_that_are_named_exist(clip_factory: ClipFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
