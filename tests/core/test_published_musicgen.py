@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from itertools import repeat
+from itertools import count, repeat
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -181,6 +182,8 @@ def test_it_learns_to_look(huggingface: Path) -> None:
 
 def test_training_starts_from_it(huggingface: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.training.loop._keep_freed_memory", lambda: None)  # it would last for all tests after
+    clock = SimpleNamespace(monotonic=count(step=0.05).__next__)  # looked at twice a step: 20 steps on any machine
+    monkeypatch.setattr("core.training.loop.time", clock)
     first = initial_weights(config(), musicgen=huggingface)
     torch.manual_seed(1)
     batch = Batch(
@@ -190,7 +193,7 @@ def test_training_starts_from_it(huggingface: Path, tmp_path: Path, monkeypatch:
     )  # fmt: skip
     before = evaluate(first.model.eval(), [batch])
     assert before["held_out"] == before["no_picture"]
-    recipe = Recipe(seconds=1.5, warmup=5, ema=0.5)
+    recipe = Recipe(seconds=2.0, learning_rate=3e-3, warmup=5, ema=0.5)
     after = evaluate(train(first.model.train(), repeat(batch), [batch], recipe, tmp_path / "log", _forget), [batch])
     assert sum(after["held_out"]) < sum(before["held_out"]) - 0.1
     assert after["held_out"] != after["no_picture"]
