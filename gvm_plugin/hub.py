@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from core.errors import DeliveryError, MissingDependencyError, ModelError
 from gvm_plugin.models import (
@@ -99,6 +100,7 @@ def pull(name: str, progress: Progress | None = None, overwrite: bool = False) -
     Interrupted, it can be called again and goes on.
     """
     remote = find_remote(name)
+    _endpoint()  # huggingface_hub can't even be imported with some wrong ones
     folder = models_folder() / name
     if (folder / PART_FILE).is_file() and not overwrite:
         raise ModelError(f"{name} is there already, in {folder}; --overwrite fetches it again where it changed")
@@ -223,7 +225,15 @@ def _hub() -> tuple[type[Any], type[Exception]]:
 
 def _endpoint() -> str | None:
     """Asked anew each time: huggingface_hub reads the variable once, when it is imported."""
-    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+    named = os.environ.get("HF_ENDPOINT", "").strip().rstrip("/")
+    try:
+        address = urlsplit(named)
+        good = not named or (address.scheme in ("http", "https") and address.hostname and address.port != 0)
+    except ValueError:  # from the port, or brackets
+        good = False
+    if not good:
+        raise ModelError(f"HF_ENDPOINT is {named!r}, which is no address of a hub; unset it, or write https://...")
+    return named or None
 
 
 @contextmanager

@@ -302,6 +302,14 @@ def test_a_model_of_ones_own_is_not_overwritten(hub: Hub, folder: Path) -> None:
         pull("encodec-32khz")
 
 
+@pytest.mark.parametrize("address", ["nonsense", "http://[x", "ftp://127.0.0.1", "http://127.0.0.1:99999", "http://"])
+def test_an_address_that_is_none(address: str, folder: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    with pytest.raises(ModelError, match=r"HF_ENDPOINT is '.*', which is no address of a hub; unset it"):
+        pull("encodec-32khz")
+    assert not folder.exists()
+
+
 def test_unknown_names_are_met_with_near_ones() -> None:
     with pytest.raises(ModelError, match=r"did you mean musicgen-small\?"):
         find_remote("musicgen_smal")
