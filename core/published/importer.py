@@ -55,8 +55,9 @@ def import_checkpoint(source: Path, target: Path, name: str, codec: Path | None 
     config = geometry.model_config(published, codec_config)
     renamed = names.to_ours(published.state)
     _account(renamed, config, path)
-    card = _card(name, path, codec_file, config)
     parts = {checkpoint.MODEL: renamed.model, checkpoint.VISION: renamed.vision, checkpoint.CODEC: codec_state}
+    _check_numbers(parts, path)
+    card = _card(name, path, codec_file)
     _write(target, config, card, parts)
     return Imported(target, config, card, _count(parts))
 
@@ -97,13 +98,23 @@ def _account(renamed: names.Renamed, config: ModelConfig, path: Path) -> None:
     checkpoint.account(there, needed, f"{path} doesn't fit its own settings, so it can't be imported")
 
 
+def _check_numbers(parts: Mapping[str, Mapping[str, Tensor]], path: Path) -> None:
+    """ModelError where a training that failed left something else than numbers: it would only show as noise."""
+    broken = [name for part in parts.values() for name, value in part.items() if not bool(value.isfinite().all())]
+    if broken:
+        raise ModelError(
+            f"{path} or its codec holds values that are no numbers, in {len(broken)} tensors "
+            f"({', '.join(broken[:3])}); fetch it again, or take another checkpoint of the training"
+        )
+
+
 def _published_shapes(model: Mapping[str, Tensor], vision: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     """Published name -> shape with us; names of ours that the published format doesn't know stay as they are."""
     shapes = {names.published_name("model", name) or name: tuple(value.shape) for name, value in model.items()}
     return shapes | {names.published_name("vision", name) or name: tuple(v.shape) for name, v in vision.items()}
 
 
-def _card(name: str, path: Path, codec_file: Path, config: ModelConfig) -> ModelCard:
+def _card(name: str, path: Path, codec_file: Path) -> ModelCard:
     originals = {
         file.name: {"sha256": checkpoint.sha256(file), "bytes": file.stat().st_size} for file in (path, codec_file)
     }

@@ -27,6 +27,8 @@ class FirstWeights:
 
     taken: names of the model's parameters that came from a file; fresh: those that are random (or start at zero).
     left: names in the files that have no place in the model: text, and what reads it.
+
+    MusicGen's weights are CC BY-NC 4.0, and so is what is trained from them: say so on the card of the result.
     """
 
     model: GVMGen

@@ -62,6 +62,8 @@ def find_lm(source: Path) -> Path:
     for name in (LM_FILE, TRAINING_FILE):
         if (source / name).is_file():
             return source / name
+    if (source / "model.json").is_file():
+        raise ModelError(f"{source} is a model of gvm already; use it as it is: --model {source}")
     has = "has the codec alone" if (source / CODEC_FILE).is_file() else "has no checkpoint"
     raise ModelError(f"{source} {has}: put {LM_FILE} there too, as its authors published it, or name the file itself")
 

@@ -316,6 +316,19 @@ def test_a_model_without_its_tower(tmp_path: Path) -> None:
     assert "is_qformer: false" in refusal(tmp_path, changed(tmp_path, change))
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_a_failed_training_left(tmp_path: Path, value: float) -> None:
+    def change(state: dict[str, Any], _: dict[str, Any]) -> None:
+        state["linears.2.weight"][5, 7] = value
+
+    said = refusal(tmp_path, changed(tmp_path, change))
+    assert "no numbers, in 1 tensors (decoder.linears.2.weight)" in said
+
+
+def test_a_model_of_ours(tmp_path: Path, models: Callable[[str], Path]) -> None:
+    assert f"--model {models('one')}" in refusal(tmp_path, models("one"))
+
+
 def test_heads_that_no_shape_tells(tmp_path: Path) -> None:
     assert "num_heads" in refusal(tmp_path, changed(tmp_path, setting("transformer_lm.num_heads", None)))
 
