@@ -13,11 +13,12 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -182,13 +183,19 @@ def picture_of(edit: Edit, span: Span) -> Picture:
     """What is shown during `span`, wherever on the timeline it lies."""
     start, end = _exact(span.start), _exact(span.end)
     picture: Picture = []
-    for clip in edit.shown:
+    index = max(0, bisect_right(edit.shown, start, key=lambda clip: clip.start) - 1)
+    for clip in islice(edit.shown, index, None):
+        if clip.start >= end:
+            break
         first, last = max(clip.start, start), min(clip.end, end)
         if last - first > SAME_SECONDS:
             part = clip.part(first, last)
-            key = file_key(part.file) if part.file is not None else "#" + " ".join(f"{c:.3f}" for c in part.colour)
-            picture.append([key, _round(part.source), str(part.speed), part.way, _round(part.seconds)])
+            picture.append([_key(part), _round(part.source), str(part.speed), part.way, _round(part.seconds)])
     return picture
+
+
+def _key(clip: Clip) -> str:
+    return file_key(clip.file) if clip.file is not None else "#" + " ".join(f"{part:.3f}" for part in clip.colour)
 
 
 def same_picture(one: Picture, other: Picture) -> bool:
@@ -203,11 +210,11 @@ def find_picture(edit: Edit, picture: Picture, was_at: float) -> list[float]:
     """Seconds at which all of `picture` begins in `edit`, nearest to `was_at` first."""
     if not picture:
         return []
-    _, source, speed, way, seconds = picture[0]
+    key, source, speed, way, seconds = picture[0]
     length = sum(part[4] for part in picture)
     places = {was_at}
     for clip in edit.shown:
-        if clip.way != way or str(clip.speed) != speed:
+        if clip.way != way or str(clip.speed) != speed or _key(clip) != key:
             continue
         if way == "on":
             places.add(float(clip.start + (_exact(source) - clip.source) / clip.speed))
@@ -217,7 +224,8 @@ def find_picture(edit: Edit, picture: Picture, was_at: float) -> list[float]:
             places |= {float(clip.start), float(clip.end) - seconds}
     found: list[float] = []
     for place in sorted((_round(place) for place in places), key=lambda at: abs(at - was_at)):
-        fits = place >= 0 and place + length <= float(edit.duration) + SAME_SECONDS
+        fits = place >= -SAME_SECONDS and place + length <= float(edit.duration) + SAME_SECONDS
+        place = max(0.0, place)
         fresh = all(abs(place - other) > SAME_SECONDS for other in found)
         if fits and fresh and same_picture(picture_of(edit, Span(place, place + length)), picture):
             found.append(place)

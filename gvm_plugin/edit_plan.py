@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from gvm_plugin.cache import content_key
 from gvm_plugin.cuesheet import Cue, derive_seed, quantise
 from gvm_plugin.edit_list import SAME_SECONDS, Edit, Picture, find_picture, picture_of
+from gvm_plugin.edit_takes import Reach
 from gvm_plugin.options import AUTO, ScoreOptions
 from gvm_plugin.spotting import SHORTEST_GAP, cue_name, spot
 from gvm_plugin.timeline import HitPoint, Span
@@ -25,7 +26,7 @@ class EditCue:
     """A cue of an edit. picture: what is shown during it.
 
     change: new, same, moved or changed; was_in: where a moved one began. makes: numbers of the takes to make.
-    margins: lead and tail of takes that exist. fixed: what the person set. seed_open, hits_open: they weren't given.
+    reach: of takes that exist. fixed: what the person set. seed_open, hits_open: they weren't given.
     """
 
     cue: Cue
@@ -33,7 +34,7 @@ class EditCue:
     change: str = "new"
     was_in: float | None = None
     makes: tuple[int, ...] = ()
-    margins: tuple[float, float] | None = None
+    reach: Reach | None = None
     fixed: tuple[str, ...] = ()
     seed_open: bool = False
     hits_open: bool = False

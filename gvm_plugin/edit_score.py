@@ -23,7 +23,7 @@ from gvm_plugin.ducking import Keyframe, duck
 from gvm_plugin.edit_list import Edit, Picture, picture_of
 from gvm_plugin.edit_media import EditSource
 from gvm_plugin.edit_plan import EditCue, plan_cues
-from gvm_plugin.edit_takes import EditTake, Fade, fades, write_take
+from gvm_plugin.edit_takes import EditTake, Fade, Reach, fades, write_take
 from gvm_plugin.machine import give_memory_back
 from gvm_plugin.mix import FAINT_LUFS, MixSettings, measure_levels, mixed_blocks, music_level
 from gvm_plugin.options import ScoreOptions
@@ -186,21 +186,24 @@ def _make(job: EditJob, spotted: EditScore, music_gain_db: float | None) -> Edit
     job.progress("generate", 1.0)
 
     sounding = [cue for cue in spotted.cues if not cue.cue.silent]
-    reach = {cue.cue.id: cue.margins or margins(cue.cue, sheet) for cue in sounding}
+    reaches = {cue.cue.id: cue.reach or Reach(*margins(cue.cue, sheet)) for cue in sounding}
+    cues = {cue.cue.id: cue.cue for cue in to_make}
+    for (name, _), take in takes.items():
+        reaches[name] = Reach(*margins(cues[name], sheet), take.fade_seconds)
     alone = any(not cue.makes for cue in sounding)
     with job.cache.work_folder(job.project) as work:
         mix, ducking = _mix(job, sheet, takes, work, music_gain_db, whole=not alone)
         written: dict[str, list[EditTake]] = {cue.cue.id: [] for cue in to_make}
         for number, (take_id, take) in enumerate(takes.items()):
             job.progress("mix", 0.7 + 0.3 * number / len(takes))
-            cue = next(cue.cue for cue in to_make if cue.cue.id == take_id[0])
-            file = write_take(take, take_id[1], cue, reach[cue.id], spotted.edit.fps, job.folder, work)
+            cue = cues[take_id[0]]
+            file = write_take(take, take_id[1], cue, reaches[cue.id], spotted.edit.fps, job.folder, work)
             written[cue.id].append(replace(file, gain_db=file.gain_db + mix.music_gain_db))
     job.progress("mix", 1.0)
     return replace(
         spotted,
         takes=written,
-        fades=fades([cue.cue for cue in sounding], reach, duration, job.options.crossfade),
+        fades=fades([cue.cue for cue in sounding], reaches, duration, job.options.crossfade),
         ducking=ducking,
         mix=mix,
     )

@@ -40,11 +40,21 @@ class Fade:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """How far a cue's takes sound before its in and after its out, and over how long they have to be faded out where
+    nothing takes over; seconds.
+    """
+
+    lead: float
+    tail: float
+    ending: float = 0.0
+
+
+@dataclass(frozen=True)
 class EditTake:
     """One take on disk. start: first frame of the timeline; frames: how long. gain_db: what its file needs.
 
-    lead, tail: seconds that it sounds before the cue's in and after its out. lufs: of the file as it is.
-    bars, hits (asked, played): seconds of the timeline.
+    lufs: of the file as it is. bars, hits (asked, played): seconds of the timeline.
     """
 
     number: int
@@ -53,8 +63,7 @@ class EditTake:
     frames: int
     start: float
     seconds: float
-    lead: float
-    tail: float
+    reach: Reach
     gain_db: float
     lufs: float | None
     tempo: float
@@ -64,12 +73,11 @@ class EditTake:
 
 
 def write_take(
-    take: StoredTake, number: int, cue: Cue, reach: tuple[float, float], fps: Fraction, folder: Path, work: Path
+    take: StoredTake, number: int, cue: Cue, reach: Reach, fps: Fraction, folder: Path, work: Path
 ) -> EditTake:
-    """`take` of `cue` in `folder`, complete or not at all. reach: its lead and tail; work: for what is half done."""
-    lead, tail = reach
+    """`take` of `cue` in `folder`, complete or not at all. work: a folder for what is half done."""
     audio, _ = take.load()
-    begin = to_samples(cue.span.start - lead)
+    begin = to_samples(cue.span.start - reach.lead)
     start_frame = math.floor(begin / SAMPLE_RATE * fps + Fraction(ON_FRAME))
     first = to_samples(start_frame / fps)
     silence = max(0, begin - first)
@@ -89,8 +97,7 @@ def write_take(
         frames=frames,
         start=float(start_frame / fps),
         seconds=float(frames / fps),
-        lead=lead,
-        tail=tail,
+        reach=reach,
         gain_db=-20 * math.log10(scale),
         lufs=measure_loudness([whole]).integrated_lufs,
         tempo=float(take.info["tempo"]),
@@ -101,31 +108,32 @@ def write_take(
 
 
 def fades(
-    cues: Sequence[Cue], reach: Mapping[str, tuple[float, float]], duration: float, crossfade: float
+    cues: Sequence[Cue], reaches: Mapping[str, Reach], duration: float, crossfade: float
 ) -> dict[str, tuple[Fade, Fade]]:
-    """(fade-in, fade-out) of each cue, by id; the same joins as `crossfade.assemble` makes. reach: (lead, tail)."""
+    """(fade-in, fade-out) of each cue, by id; the same joins as `crossfade.assemble` makes. reaches: by id too."""
     declick, opening, ending = (s / SAMPLE_RATE for s in (DECLICK_SAMPLES, START_FADE_SAMPLES, END_FADE_SAMPLES))
     width = max(crossfade, declick)
     ordered = sorted(cues, key=lambda cue: cue.span)
     ins: dict[str, Fade] = {}
     outs: dict[str, Fade] = {}
     for index, cue in enumerate(ordered):
-        lead, tail = reach[cue.id]
-        first, last = cue.span.start - lead, min(cue.span.end + tail, duration)
+        reach = reaches[cue.id]
+        first, last = cue.span.start - reach.lead, min(cue.span.end + reach.tail, duration)
         if cue.id not in ins:
             begin = max(first, ordered[index - 1].span.end if index else first)
             ins[cue.id] = Fade(begin, begin + (opening if begin < cue.span.start else declick))
         if index + 1 < len(ordered):
             after = ordered[index + 1]
-            enters = after.span.start - reach[after.id][0]
+            enters = after.span.start - reaches[after.id].lead
             end = min(last, after.span.start)
             start = max(enters, end - width, ins[cue.id].end)
             if enters <= end and start < end:
                 ins[after.id] = outs[cue.id] = Fade(start, end)
                 continue
             last = end
-        fade = ending if last >= duration else max(min(width, last - cue.span.end), declick)
-        outs[cue.id] = Fade(max(last - fade, ins[cue.id].end), last)
+        cut = cue.span.end + reach.tail >= duration - 0.5 / SAMPLE_RATE
+        fade = max(ending if cut else max(min(width, last - cue.span.end), declick), reach.ending)
+        outs[cue.id] = Fade(max(last - fade, first), last)
     return {cue.id: (ins[cue.id], outs[cue.id]) for cue in ordered}
 
 

@@ -43,7 +43,8 @@ MOST_WAITING: Final = 64  # requests
 LAST_SECONDS: Final = 3.0  # that a job may take to end when the worker has to
 _CANCEL: Final = signal.Signals["SIGUSR1" if hasattr(signal, "SIGUSR1") else "SIGBREAK"]  # not used for anything else
 _HEAVY: Final = ("gvm_plugin.picture_pass", "gvm_plugin.edit_media", "gvm_plugin.edit_score", "scipy.signal")
-_HEAVY_STARTER: Final = ("core.pipeline",)
+_HEAVY_MODEL: Final[dict[str, tuple[str, ...]]] = {"tone": (), "starter": ("core.pipeline",)}
+_HEAVY_OTHER: Final = ("core.waveform", "gvm_plugin.beats")
 _KINDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (LicenceError, "licence"), (ModelProblem, "model"), (MediaError, "media"), (CueSheetError, "sheet"),
     (MissingDependencyError, "missing"), (DeliveryError, "delivery"), (OSError, "delivery"), (ValueError, "request"),
@@ -251,12 +252,14 @@ class Worker:
         self, job: _Job, options: ScoreOptions, progress: Callable[[str, float], None], warn: Callable[[str], None]
     ) -> MusicGenerator:
         """The generator that `options` name, the last one kept. Not to be interrupted: half imported is broken."""
-        from gvm_plugin.score import check_licence, open_generator
+        from gvm_plugin.models import find_model
+        from gvm_plugin.score import check_licence, open_generator, tell_licence
 
         # what a generator is made of; the rest of the options doesn't touch it
         key = tuple(str(getattr(options, name, "")) for name in ("model", "device", "precision", "decoder", "no_nudge"))
+        tell_licence(find_model(options.model), options.monetised)
         job.armed = False
-        for name in (*_HEAVY, *(_HEAVY_STARTER if options.model != "tone" else ())):
+        for name in (*_HEAVY, *_HEAVY_MODEL.get(options.model, _HEAVY_OTHER)):
             import_module(name)
         if key not in self._generators:
             self._generators.clear()

@@ -16,6 +16,7 @@ from core.errors import DeliveryError
 from gvm_plugin.cuesheet import Cue
 from gvm_plugin.edit_list import read_edit, read_number, read_picture
 from gvm_plugin.edit_plan import FIXABLE, EditCue
+from gvm_plugin.edit_takes import Reach
 from gvm_plugin.options import AUTO, STYLES, ScoreOptions
 from gvm_plugin.timeline import HitPoint, Span
 
@@ -32,6 +33,8 @@ LONGEST_TEXT: Final = 200  # of ids and names
 FILM_ONLY: Final = frozenset(
     ("original", "music_only", "stems", "midi", "export", "separate_track", "overwrite")
 )  # fmt: skip
+
+IGNORABLE: Final = ("style", "mood", "energy", "tempo", "key", "soundfont")  # by models that write sound outright
 
 
 @dataclass(eq=False)
@@ -192,6 +195,7 @@ def _option(name: str, kind: str, value: Any) -> Any:
 def _edit_job(request: Mapping[str, Any], tools: Tools) -> EditJob:
     """The edit of a request, ready to be worked on, with its folder made and its model loaded."""
     from gvm_plugin.edit_score import EditJob
+    from gvm_plugin.takes import say_ignored
 
     edit = read_edit(request.get("edit"))
     options = read_options(request.get("options", {}), tools.defaults, but=FILM_ONLY)
@@ -204,7 +208,12 @@ def _edit_job(request: Mapping[str, Any], tools: Tools) -> EditJob:
     except OSError as err:
         raise DeliveryError(f"{folder}: can't be made ({err.strerror}); choose another folder") from err
     tools.folders.append(folder)
-    return EditJob(edit, project, options, folder, tools.generator(options), tools.progress, tools.warn)
+    generator = tools.generator(options)
+    given = request.get("options", {})
+    asked = [name for name in IGNORABLE if given.get(name, AUTO) not in (None, AUTO)]
+    for line in say_ignored(generator, asked):
+        tools.warn(line)
+    return EditJob(edit, project, options, folder, generator, tools.progress, tools.warn)
 
 
 def _read_cue(value: Any, number: int, kept: bool) -> EditCue:
@@ -243,7 +252,7 @@ def _read_cue(value: Any, number: int, kept: bool) -> EditCue:
         ),
         picture=read_picture(value.get("picture", [])) if kept else [],
         makes=() if kept or silent else _read_makes(value, name),
-        margins=_read_margins(value),
+        reach=_read_reach(value),
         fixed=tuple(fixed),
         seed_open=seed is None,
         hits_open=value.get("hits") is None,
@@ -264,13 +273,12 @@ def _read_makes(value: Mapping[str, Any], name: str) -> tuple[int, ...]:
     return tuple(sorted(set(makes)))
 
 
-def _read_margins(value: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Lead and tail of the takes that a cue has already."""
+def _read_reach(value: Mapping[str, Any]) -> Reach | None:
+    """That of the takes that a cue has already."""
     takes = value.get("takes")
     if not (isinstance(takes, list) and takes and isinstance(takes[0], Mapping)):
         return None
-    lead, tail = (float(read_number(takes[0].get(edge, 0), edge)) for edge in ("lead", "tail"))
-    return lead, tail
+    return Reach(*(float(read_number(takes[0].get(name, 0), name)) for name in ("lead", "tail", "ending")))
 
 
 def _check_ids(cues: list[EditCue]) -> None:
@@ -377,8 +385,9 @@ def _take_to_json(take: EditTake) -> Answer:
         "start_frame": take.start_frame,
         "frames": take.frames,
         "seconds": _seconds(take.seconds),
-        "lead": _seconds(take.lead),
-        "tail": _seconds(take.tail),
+        "lead": _seconds(take.reach.lead),
+        "tail": _seconds(take.reach.tail),
+        "ending": _seconds(take.reach.ending),
         "gain_db": round(take.gain_db, 2),
         "lufs": None if take.lufs is None else round(take.lufs, 2),
         "tempo": round(take.tempo, 3),
