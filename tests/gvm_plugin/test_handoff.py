@@ -26,6 +26,7 @@ from gvm_plugin.ducking import duck, gain_of_block
 from gvm_plugin.ffmpeg import file_url, run_ffmpeg
 from gvm_plugin.handoff.timecode import Rate
 from gvm_plugin.options import EXPORTS, ScoreOptions
+from gvm_plugin.probe import probe, read_audio_blocks
 from gvm_plugin.score import Score, render, spot
 from gvm_plugin.timeline import HitPoint, Span, to_samples
 from tests.conftest import write_clip
@@ -85,7 +86,7 @@ def hand_off(folder: Path, case: Case, audio: str | None = "tone", **options: An
         run_ffmpeg(["-i", source, "-c", "copy", "-timecode", case.timecode, target])
     else:
         (folder / "plain.mp4").rename(film)
-    usual = {"model": "tone", "takes": 2, "stems": True, "crossfade": 0.2, "export": EXPORTS}
+    usual = {"model": "tone", "takes": 2, "stems": True, "crossfade": 0.2, "lufs": -20.0, "export": EXPORTS}
     _, path = spot(film, options=ScoreOptions(**usual | options))
     cuesheet.write(divide(cuesheet_reader.read(path)), path)
     return render(path)
@@ -483,3 +484,17 @@ def test_rates_that_are_no_standard(tmp_path: Path, fps: Fraction) -> None:
     ours = played(score, case, len(delivered))
     still = slice(to_samples(0.2), to_samples(0.4))
     assert np.abs(ours[still] - delivered[still]).max() < 0.02 * np.abs(delivered[still]).max()
+
+
+def test_music_is_balanced_against_the_film_as_it_is(done: tuple[Case, Score]) -> None:
+    """The film's own sound untouched and the music, raised by the gain that is named, are the delivered film's."""
+    case, score = done
+    original, delivered = (
+        np.concatenate(list(read_audio_blocks(probe(path))), axis=1).T
+        for path in (score.outputs.folder.parent / f"{NAME}.mp4", score.outputs.film)
+    )
+    timeline = read_otio(score)
+    gain_db = timeline.metadata["gvm"]["master_gain_db"]
+    assert abs(gain_db) > 1
+    together = original * 10 ** (gain_db / 20) + played(score, case, len(original))
+    assert np.sqrt(np.mean((together - delivered) ** 2)) < 0.1 * np.sqrt(np.mean(delivered**2))
