@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from core.config import CodecConfig
 from core.errors import ModelError
-from core.published.reader import read_package
 
 if TYPE_CHECKING:
     from transformers import EncodecModel
@@ -79,33 +74,6 @@ def convert_huggingface(
     renamed = _rename(state, _WEIGHT_NORM, where)
     check_state(ours, renamed, where)
     return ours, renamed
-
-
-def read_repository(folder: Path) -> tuple[CodecConfig, dict[str, Tensor]]:
-    """Config and state dict of a Hugging Face repository in a folder: config.json with model.safetensors or a .bin.
-
-    Raises ModelError where a file is missing, damaged, or of another model.
-    """
-    settings = folder / "config.json"
-    try:
-        config = json.loads(settings.read_text("utf-8"))
-    except FileNotFoundError as err:
-        raise ModelError(f"{settings} isn't there; put the files of facebook/encodec_32khz into that folder") from err
-    except (OSError, ValueError) as err:
-        raise ModelError(f"{settings} can't be read; fetch it again from facebook/encodec_32khz") from err
-    if not isinstance(config, dict):
-        raise ModelError(f"{settings} isn't a model's settings; fetch it again from facebook/encodec_32khz")
-    weights = folder / "model.safetensors"
-    if not weights.is_file() and (folder / "pytorch_model.bin").is_file():
-        weights = folder / "pytorch_model.bin"
-        return convert_huggingface(read_package(weights), config, str(weights))
-    try:
-        state = load_file(weights)
-    except FileNotFoundError as err:
-        raise ModelError(f"{weights} isn't there; fetch it from facebook/encodec_32khz") from err
-    except (OSError, SafetensorError) as err:
-        raise ModelError(f"{weights} is damaged or cut off; fetch it again from facebook/encodec_32khz") from err
-    return convert_huggingface(state, config, str(weights))
 
 
 def config_from_xp(xp_cfg: str | Mapping[str, Any], where: str = "compression_state_dict.bin") -> CodecConfig:

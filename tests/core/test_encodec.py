@@ -18,9 +18,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from core.codecs.encodec import Encodec, config_from_hf, config_from_xp, convert_huggingface, convert_published
-from core.codecs.encodec_files import build, read_repository
+from core.codecs.encodec_files import build
 from core.config import CodecConfig
 from core.errors import ModelError
+from core.published.importer import read_codec
 
 
 def published_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -156,6 +157,19 @@ def test_half_precision_is_close(dtype: torch.dtype) -> None:
     assert apart(half.decode(codes), decoded) < 0.02 * float(decoded.abs().max())
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_on_a_graphics_card_it_is_close(dtype: torch.dtype) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device here")
+    state, codes = random_state(TINY), random_codes(TINY, 2, 300)
+    full, fast = Encodec(TINY, state), Encodec(TINY, state, "cuda", dtype)
+    decoded = full.decode(codes)
+    assert apart(fast.decode(codes).cpu(), decoded) < 0.02 * float(decoded.abs().max())
+    same = fast.encode(decoded).cpu() == full.encode(decoded)
+    assert float(same.float().mean()) > 0.9  # near ties fall either way
+
+
 # --- files ---------------------------------------------------------------------------------------------------------
 
 
@@ -199,7 +213,8 @@ def test_a_hugging_face_repository_is_read(tmp_path: Path, form: str, old_names:
         torch.save(state, tmp_path / "pytorch_model.bin")
     else:
         save_file(state, tmp_path / "model.safetensors")
-    config, read = read_repository(tmp_path)
+    config, read, path = read_codec(tmp_path)
+    assert path.parent == tmp_path
     assert config == TINY
     codes = random_codes(TINY, 1, 20)
     with torch.inference_mode():
@@ -271,19 +286,6 @@ def test_a_causal_codec_of_the_hub_is_refused() -> None:
         config_from_hf({"use_causal_conv": True})
     with pytest.raises(ModelError, match="of a 'bert'"):
         convert_huggingface({}, {"model_type": "bert"})
-
-
-def test_a_repository_without_its_files(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"config\.json.*facebook/encodec_32khz") as caught:
-        read_repository(tmp_path)
-    complaint(caught)
-    (tmp_path / "config.json").write_text("{")
-    with pytest.raises(ModelError, match=r"config\.json"):
-        read_repository(tmp_path)
-    (tmp_path / "config.json").write_text('{"model_type": "encodec", "use_causal_conv": false}')
-    with pytest.raises(ModelError, match=r"model\.safetensors") as caught:
-        read_repository(tmp_path)
-    complaint(caught)
 
 
 def test_codes_of_another_codec_are_refused() -> None:
