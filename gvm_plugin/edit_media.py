@@ -167,9 +167,9 @@ class _Pictures:
         rates = {rate * speed for rate, speed in moving}
         self.rate = rates.pop() if len(rates) == 1 else edit.fps
         self.time_base = max((file.time_base for file in used), default=Fraction(1, 1000))
-        shapes = {file.shape for file in used}
         aspect = edit.size[0] / edit.size[1] if edit.size else used[0].aspect if used else 16 / 9
-        self._as_they_are = len(shapes) == 1 and abs(used[0].aspect / aspect - 1) < SAME_SHAPE
+        alike = all(abs(file.aspect / aspect - 1) < SAME_SHAPE for file in used)
+        self._as_they_are = alike and len({file.shape[2:] for file in used}) == 1
         self.pixel_aspect = used[0].shape[3] if self._as_they_are else Fraction(1)
         self._fit = _Fit(aspect)
         self.count = self.damaged = 0
