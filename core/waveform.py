@@ -14,12 +14,11 @@ from fractions import Fraction
 from functools import cached_property
 from math import ceil, prod
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from core import checkpoint
 from core.engine import Engine, Job, Progress, Sampling
@@ -31,15 +30,11 @@ from core.shapes import MUSIC_RATE
 from core.vision.picture import FrameEncoder, PictureFeatures
 from core.windows import plan_windows
 
-VoiceName = Literal["encodec", "mbd"]
+if TYPE_CHECKING:
+    from core.codecs.diffusion import DiffusionDecoder
+    from core.codecs.encodec import Encodec
+
 BYTES: Final[dict[Precision, int]] = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}  # of a weight
-
-
-class Voice(Protocol):
-    """What turns codes into sound: `core.codecs.encodec.Encodec`, or MultiBandDiffusion."""
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Sound [B, C, T * hop] at the codec's rate of codes [B, K, T]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +70,10 @@ class WaveTake:
 class WaveformModel:
     """A model with a vision tower and EnCodec, from its folder. Weights are read when they are first needed.
 
-    precision: number format of the decoder's weights, "auto" for the fastest that is good here. voice: "encodec", or
-    "mbd" for MultiBandDiffusion. threads: for its matrices on a CPU; None leaves torch as it is. ModelError where the
-    device isn't there, the weights wouldn't fit, or the voice can't be had: before anything is read.
+    precision: number format of the decoder's weights, "auto" for the fastest that is good here. diffusion: folder of
+    MultiBandDiffusion's weights, to let it make the sound; None for the model's own codec. threads: for its matrices
+    on a CPU; None leaves torch as it is. Before any weights are read, ModelError where the device isn't there, they
+    wouldn't fit or are missing, MissingDependencyError where audiocraft is, which MultiBandDiffusion needs.
     """
 
     def __init__(
@@ -85,7 +81,7 @@ class WaveformModel:
         folder: Path,
         device: str = "cpu",
         precision: Precision | Literal["auto"] = "auto",
-        voice: VoiceName = "encodec",
+        diffusion: Path | None = None,
         threads: int | None = None,
     ) -> None:
         self.config, self.card, self.sha256 = checkpoint.read_card(folder)
@@ -95,9 +91,9 @@ class WaveformModel:
         dim = self.config.decoder.dim
         self.precision: Precision = best_precision(self.device, dim) if precision == "auto" else precision
         checkpoint.check_memory(folder, self.device)
-        if voice == "mbd":
-            pass
-        self._folder, self._voice_name, self._threads = folder, voice, threads
+        if diffusion is not None:
+            _check_diffusion(diffusion)
+        self._folder, self._diffusion, self._threads = folder, diffusion, threads
         self.step_rate = Fraction(self.config.encodec.sample_rate, self.config.encodec.hop)
 
     def open_encoder(self) -> FrameEncoder:
@@ -116,7 +112,7 @@ class WaveformModel:
         engine = Engine(self._model.decoder, sampling)
         jobs = [self.job_of(request) for request in requests]
         for index, codes in engine.stream(jobs, progress):
-            yield index, WaveTake(self.play(codes, requests[index].samples), codes)
+            yield index, WaveTake(self.play(codes, requests[index]), codes)
 
     def work(self, film_seconds: float, music_seconds: float, side_by_side: int) -> Work:
         """What looking at so long a film and writing so much music for it takes, `side_by_side` cues at a time.
@@ -144,15 +140,19 @@ class WaveformModel:
             seed=request.seed,
         )
 
-    def play(self, codes: npt.NDArray[np.int64], samples: int) -> npt.NDArray[np.float32]:
-        """The sound of codes [K, S]: [2, samples] at 48 kHz."""
+    def play(self, codes: npt.NDArray[np.int64], request: WaveRequest) -> npt.NDArray[np.float32]:
+        """The sound of codes [K, S]: [2, N] at 48 kHz, exactly as long as was asked for."""
         import soxr
 
         assert self.config.encodec is not None, "checked when it was made"
-        wave = self._voice.decode(torch.as_tensor(codes[None], device=self.device))[0]
+        given = torch.as_tensor(codes[None], device=self.device)
+        if self._diffusion is None:
+            wave = self._codec.decode(given)[0]
+        else:
+            wave = self._bands.decode(given, request.seed)[0]
         heard = soxr.resample(wave.float().cpu().numpy().T, self.config.encodec.sample_rate, MUSIC_RATE)
-        audio = np.zeros((2, samples), np.float32)
-        count = min(samples, len(heard))
+        audio = np.zeros((2, request.samples), np.float32)
+        count = min(request.samples, len(heard))
         audio[:, :count] = heard[:count].T  # one channel goes to both sides
         return audio
 
@@ -165,10 +165,24 @@ class WaveformModel:
         return model
 
     @cached_property
-    def _voice(self) -> Voice:
-        codec = checkpoint.load_codec(self._folder, self.config, self.device)
-        if self._voice_name == "encodec":
-            return codec
-        from core.codecs.mbd import MultiBand
+    def _codec(self) -> Encodec:
+        return checkpoint.load_codec(self._folder, self.config, self.device)
 
-        return MultiBand(codec, self.device)
+    @cached_property
+    def _bands(self) -> DiffusionDecoder:
+        from core.codecs.diffusion import DiffusionDecoder
+
+        assert self._diffusion is not None, "asked for by its folder"
+        return DiffusionDecoder(self._codec, self._diffusion)
+
+
+def _check_diffusion(folder: Path) -> None:
+    """That MultiBandDiffusion can be had: its weights lie in `folder`, and audiocraft is installed."""
+    from core.codecs.audiocraft_loader import load_audiocraft
+    from core.codecs.diffusion import WEIGHTS
+
+    if not (folder / WEIGHTS).is_file():
+        raise ModelError(
+            f"{folder / WEIGHTS} is missing, which --decoder mbd needs; `gvm models pull mbd-musicgen-32khz` fetches it"
+        )
+    load_audiocraft()

@@ -84,7 +84,11 @@ def find_pulse(audio: Float32) -> Pulse | None:
         return None
     period = float(np.median(np.diff(beats)))
     clarity = _clarity(strength, round(period * ONSET_RATE / ONSET_HOP))
-    return Pulse(60 / period, beats, clarity) if clarity >= CLEAR_PULSE else None
+    if clarity < CLEAR_PULSE:
+        return None
+    source = AudioSource(audio)
+    exact = np.unique([_exact(source, float(beat)) for beat in beats])
+    return Pulse(60 / period, exact, clarity)
 
 
 def _clarity(strength: Float64, lag: int) -> float:
@@ -96,16 +100,9 @@ def _clarity(strength: Float64, lag: int) -> float:
     return max(float(centred[:-at] @ centred[at:]) / power * len(centred) / (len(centred) - at) for at in lags)
 
 
-def plan_bend(pulse: Pulse, hits: Sequence[HitPoint], audio: Float32) -> TimeMap:
-    """The map that puts beats on as many hits as it can, strong ones first, and bends no more than it must.
-
-    hits: seconds after the first sample of `audio`, which tells where exactly a beat's onset is.
-    """
-    duration = audio.shape[1] / SAMPLE_RATE
-    pairs = pair_beats(pulse, hits, duration)
-    source = AudioSource(audio)
-    exact = [(_exact(source, beat), hit) for beat, hit in pairs]
-    return ease(_within_limits(exact, duration), duration)
+def plan_bend(pulse: Pulse, hits: Sequence[HitPoint], duration: float) -> TimeMap:
+    """The map that puts beats on as many hits as it can, strong ones first, and bends no more than it must."""
+    return ease([(0.0, 0.0), *pair_beats(pulse, hits, duration), (duration, duration)], duration)
 
 
 def pair_beats(pulse: Pulse, hits: Sequence[HitPoint], duration: float) -> list[tuple[float, float]]:
@@ -166,22 +163,6 @@ def _exact(source: AudioSource, beat: float) -> float:
     """The onset that a tracked beat means, to the millisecond; the beat itself where none is near."""
     onset = find_onset(source, beat)
     return beat if onset is None or abs(onset - beat) > _REFINE_SECONDS else onset
-
-
-def _within_limits(pairs: Sequence[tuple[float, float]], duration: float) -> list[tuple[float, float]]:
-    """`pairs` with the ends, without those that a beat's exact place has put out of reach."""
-    kept = [(0.0, 0.0)]
-    for beat, hit in pairs:
-        if _reaches(kept[-1], (beat, hit)):
-            kept.append((beat, hit))
-    while len(kept) > 1 and not _reaches(kept[-1], (duration, duration)):
-        kept.pop()
-    return [*kept, (duration, duration)]
-
-
-def _reaches(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    apart, asked = other[0] - one[0], other[1] - one[1]
-    return apart > 1e-3 and abs(asked / apart - 1) <= MOST_STRETCH
 
 
 def ease(anchors: Sequence[tuple[float, float]], duration: float) -> TimeMap:

@@ -110,7 +110,14 @@ def report_of(
     sheet, info = finished.sheet, analysis.info
     played = {cue.id: take.info for cue, take in chosen_takes(sheet, finished.takes)}
     cues = [
-        replace(cue, tempo=float(played[cue.id]["tempo"]), key=str(played[cue.id]["key"])) if cue.id in played else cue
+        replace(
+            cue,
+            tempo=float(played[cue.id]["tempo"]),
+            key=str(played[cue.id]["key"]),
+            reason="; ".join(filter(None, [cue.reason, told_of_beats(played[cue.id]["notes"])])),
+        )
+        if cue.id in played
+        else cue
         for cue in sheet.cues
     ]
     width, height = info.shown_size
@@ -134,6 +141,20 @@ def report_of(
         commercial_use=generator.commercial_use,
         weights_sha256=generator.weights_sha256,
         timings=timings,
+    )
+
+
+def told_of_beats(notes: Mapping[str, Any]) -> str:
+    """What became of the beats of a take whose model knows none; empty where it was written to a grid."""
+    beats = notes.get("beats")
+    if not isinstance(beats, Mapping):
+        return str(beats or "")
+    told = f"time bent by up to {beats['stretch_percent']:.1f} %" if beats["stretch_percent"] else "time as it was"
+    if "hits" not in beats:
+        return told
+    return (
+        f"{told}: {beats['on_beat']} of {beats['hits']} hit points within 20 ms of a beat, "
+        f"median {beats['median_error_ms']:.0f} ms, unbent {beats['median_error_ms_unbent']:.0f} ms"
     )
 
 

@@ -22,15 +22,14 @@ from core.vision.picture import FrameArray, FrameEncoder, PictureFeatures
 from gvm_plugin import beats
 from gvm_plugin.loudness import decibels, measure_loudness
 from gvm_plugin.machine import cores
-from gvm_plugin.models import ModelInfo, find_model
+from gvm_plugin.models import ModelInfo, find_model, models_folder
 from gvm_plugin.options import AUTO
 from gvm_plugin.timeline import SAMPLE_RATE, HitPoint, Span, to_samples
 
 if TYPE_CHECKING:
-    from core.precision import Precision
-
     from core.pipeline import MusicRequest
-    from core.waveform import VoiceName, WaveformModel, WaveRequest
+    from core.precision import Precision
+    from core.waveform import WaveformModel, WaveRequest
 
 Audio = npt.NDArray[np.float32]  # [2, N] at 48 kHz
 Progress = Callable[[float], None]
@@ -40,6 +39,7 @@ WAVEFORM_IGNORES: Final = frozenset({"style", "mood", "energy", "tempo", "key", 
 
 TAKE_LUFS: Final = -16.0  # of a waveform model's takes, so that its cues are equally loud
 _MOST_GAIN_DB: Final = 20.0
+_DIFFUSION: Final = "mbd-musicgen-32khz"  # as `gvm models pull` names it
 _SIDE_BY_SIDE: Final = 8  # cues that are written together
 _GPU_SPEED: Final = (2e13, 8e11)  # operations and bytes a second of a middling one
 _SOUND_SECONDS: Final = 0.3  # per second of music: codec, beats, bending
@@ -240,12 +240,12 @@ class WaveformGenerator:
 
         assert model.folder is not None, "a model with a waveform codec has weights"
         wanted: Precision | Any = precision
-        voice: VoiceName | Any = decoder
-        self._model: WaveformModel = WaveformModel(model.folder, _torch_device(device), wanted, voice, threads=cores())
-        self._nudge = nudge
+        diffusion = models_folder() / _DIFFUSION if decoder == "mbd" else None
+        self._model: WaveformModel = WaveformModel(model.folder, _torch_device(device), wanted, diffusion, cores())
+        self._nudge, self._decoder = nudge, decoder
         self.name = model.name
         self.licence = model.licence
-        self.commercial_use = model.commercial_use
+        self.commercial_use = model.commercial_use and diffusion is None  # MultiBandDiffusion's weights are CC-BY-NC
         self.weights_sha256 = model.sha256
         how = [self._model.precision, decoder, beats.VERSION if nudge else 0, TAKE_LUFS, sorted(model.files)]
         self._music = hashlib.sha256(repr([model.sha256, how]).encode()).hexdigest()
@@ -285,9 +285,13 @@ class WaveformGenerator:
         hits = [HitPoint(hit.seconds - start, hit.strength) for hit in request.hits]
         pulse = beats.find_pulse(audio)
         played: tuple[tuple[float, float], ...] = ()
-        notes: dict[str, Any] = {"precision": self._model.precision, "beats": "no clear pulse"}
+        notes: dict[str, Any] = {
+            "precision": self._model.precision,
+            "decoder": self._decoder,
+            "beats": "no clear pulse",
+        }
         if pulse is not None:
-            bend = beats.plan_bend(pulse, hits if self._nudge else [], audio)
+            bend = beats.plan_bend(pulse, hits if self._nudge else [], audio.shape[1] / SAMPLE_RATE)
             audio = beats.bend_audio(audio, bend)
             heard = bend.to_target(pulse.beats)
             nearest = [float(heard[np.abs(heard - hit.seconds).argmin()]) for hit in hits]

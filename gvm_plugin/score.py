@@ -147,7 +147,10 @@ def render(
 def licensed(generator: MusicGenerator | None, options: ScoreOptions) -> MusicGenerator:
     """`generator`, or the one that the options name, when its licence was told of; no weights are read before."""
     tell_licence(generator or find_model(options.model), options.monetised)
-    return generator or open_generator(options)
+    if generator is None:
+        generator = open_generator(options)
+        check_licence(generator, options.monetised)  # its decoder's weights may say less than the model's own
+    return generator
 
 
 def open_generator(options: ScoreOptions) -> MusicGenerator:
