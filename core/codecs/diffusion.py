@@ -128,12 +128,29 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
+class _Stored:
+    """Stands in for omegaconf's objects in a file: keeps what was stored and does nothing."""
+
+    _content: Any
+    _val: Any
+
+
+_SETTINGS = ("dictconfig.DictConfig", "listconfig.ListConfig", "base.ContainerMetadata", "base.Metadata")
+_VALUES = ("AnyNode", "StringNode", "IntegerNode", "FloatNode", "BooleanNode")
+_LET_IN: Final[list[Any]] = [
+    *((_Stored, f"omegaconf.{name}") for name in _SETTINGS),
+    *((_Stored, f"omegaconf.nodes.{name}") for name in _VALUES),
+    (_Stored, "typing.Any"),
+    *(defaultdict, dict, list, tuple, int, float, str, bool),
+]
+
+
 def _read(path: Path) -> dict[Any, Any]:
-    """The package in `path`: tensors, plain data, and settings as omegaconf's objects, which are let in by name."""
+    """The package in `path`: tensors and plain data. Settings, stored as omegaconf's objects, become dicts."""
     try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals(_settings_types()):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_LET_IN):
             warnings.simplefilter("ignore")  # torch's remarks on pickle protocols
-            package = torch.load(path, map_location="cpu", weights_only=True)
+            package = _plain(torch.load(path, map_location="cpu", weights_only=True))
     except pickle.UnpicklingError as err:
         raise ModelError(
             f"{path} holds more than weights and settings, or is damaged, and was refused; delete it, {_FETCH} anew"
@@ -145,15 +162,14 @@ def _read(path: Path) -> dict[Any, Any]:
     return package
 
 
-def _settings_types() -> list[Any]:
-    """What a DictConfig is made of in a file. None of it does anything when read but hold values."""
-    from omegaconf import base, dictconfig, listconfig, nodes
-
-    return [
-        dictconfig.DictConfig, listconfig.ListConfig, base.ContainerMetadata, base.Metadata, nodes.AnyNode,
-        nodes.StringNode, nodes.IntegerNode, nodes.FloatNode, nodes.BooleanNode,
-        Any, defaultdict, dict, list, tuple, set, int, float, str, bool,
-    ]  # fmt: skip
+def _plain(value: Any) -> Any:
+    """`value` with omegaconf's objects as the dicts, lists and values they hold."""
+    if isinstance(value, _Stored):
+        held = vars(value)
+        return _plain(held["_content"] if "_content" in held else held.get("_val"))
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
 def _check_codec(package: dict[Any, Any], codec: Encodec, path: Path) -> None:
@@ -164,8 +180,8 @@ def _check_codec(package: dict[Any, Any], codec: Encodec, path: Path) -> None:
             "leave --decoder mbd out"
         )
     try:
-        widths = {package[band]["cfg"].diffusion_unet.codec_dim for band in range(package["n_bands"])}
-    except (LookupError, AttributeError, TypeError) as err:
+        widths = {package[band]["cfg"]["diffusion_unet"]["codec_dim"] for band in range(package["n_bands"])}
+    except (LookupError, TypeError) as err:
         raise ModelError(f"{path} lacks the settings of its bands; delete it, {_FETCH} anew") from err
     if widths != {codec.config.dimension}:
         raise ModelError(
@@ -179,19 +195,20 @@ def _bands(package: dict[Any, Any], device: torch.device, path: Path) -> list[An
     from audiocraft.models import builders
     from audiocraft.models.multibanddiffusion import DiffusionProcess
     from audiocraft.modules.diffusion_schedule import NoiseSchedule
+    from omegaconf import OmegaConf
 
     processes = []
     for band in range(package["n_bands"]):
-        cfg = package[band]["cfg"]
         try:
+            cfg = OmegaConf.create(package[band]["cfg"])
             model = builders.get_diffusion_model(cfg)
             model.load_state_dict(package[band]["model_state"])
             processor = builders.get_processor(cfg.processor, sample_rate=package["sample_rate"])
             processor.load_state_dict(package[band]["processor_state"])
-        except (RuntimeError, LookupError, AttributeError, TypeError) as err:
+            schedule = NoiseSchedule(**cfg.schedule, sample_processor=processor.to(device), device=device)
+        except (RuntimeError, LookupError, AttributeError, TypeError, ValueError, AssertionError) as err:
             said = str(err).splitlines()[0] if str(err) else type(err).__name__
             raise ModelError(f"{path}: band {band} can't be loaded ({said}); delete it, {_FETCH} anew") from err
         model.requires_grad_(False).eval().to(device)
-        schedule = NoiseSchedule(**cfg.schedule, sample_processor=processor.to(device), device=device)
         processes.append(DiffusionProcess(model=model, noise_schedule=schedule))
     return processes
