@@ -14,6 +14,9 @@ features    feature transformation: music queries over each frame's patches
 patterns    delay pattern as two pure functions
 decoder     temporal cross-attention decoder
 sampling    guidance, top-k, temperature
+cuda_graph  a step recorded once and replayed on a GPU
+batch       the decoding batch: everything a step reads and writes
+precision   number formats of the decoder's weights
 codecs      waveform codecs: EnCodec
 starter     the score codec: vocabulary, composer, performer, synthesiser, latent scenes, corpus
 model       GVMGen: the whole, for training

@@ -14,26 +14,42 @@ from torch import Tensor, nn
 
 from core.config import DecoderConfig
 from core.kv_cache import StaticKVCache
-from core.layers import StackedProjection, TimeWindow, merge_heads, rotate, sinusoidal_position, split_heads
+from core.layers import (
+    Rotation,
+    StackedProjection,
+    TimeWindow,
+    attend,
+    merge_heads,
+    rotate,
+    rotation,
+    sinusoidal_position,
+    split_heads,
+)
 
 
 @dataclass
 class Picture:
-    """What cross-attention reads: keys and values per layer, computed once a window.
+    """What is read of the pictures: cross-attention keys and values per layer, computed once a window.
 
-    keys, values: per layer [R, H, F, W]. frame_times [R, F] s. present [R, F]: False where a row has no such frame.
-    Rows of the null condition are all zero: without biases their cross-attention is exactly zero.
+    keys per layer [N, H, W, F], values [N, H, F, W]. frame_times [N, F] s. present [N, F]: False where an item has no
+    such frame. added [N, D] or None: what a model without temporal cross-attention adds to every step instead.
+    An item without any frame is the null condition: without biases its cross-attention is exactly zero.
     """
 
     keys: list[Tensor]
     values: list[Tensor]
     frame_times: Tensor
     present: Tensor
+    added: Tensor | None = None
 
-    def rows(self, index: slice) -> Picture:
-        """Views of some rows."""
+    def items(self, index: slice) -> Picture:
+        """Views of some items."""
         return Picture(
-            [k[index] for k in self.keys], [v[index] for v in self.values], self.frame_times[index], self.present[index]
+            [k[index] for k in self.keys],
+            [v[index] for v in self.values],
+            self.frame_times[index],
+            self.present[index],
+            None if self.added is None else self.added[index],
         )
 
 
@@ -42,28 +58,26 @@ class DecoderLayer(nn.Module):
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
-        dim, self.heads, self.rotary = config.dim, config.heads, config.position == "rotary"
+        dim, self.heads = config.dim, config.heads
         self.norm1 = nn.LayerNorm(dim, eps=config.eps)
         self.self_attn = StackedProjection(dim)
-        self.norm_cross = nn.LayerNorm(dim, eps=config.eps)
-        self.cross_attention = StackedProjection(dim)
+        if config.temporal_cross_attention:
+            self.norm_cross = nn.LayerNorm(dim, eps=config.eps)
+            self.cross_attention = StackedProjection(dim)
         self.norm2 = nn.LayerNorm(dim, eps=config.eps)
         self.linear1 = nn.Linear(dim, config.hidden_scale * dim, bias=False)
         self.linear2 = nn.Linear(config.hidden_scale * dim, dim, bias=False)
 
-    def self_query_key_value(self, x: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """q, k, v [R, H, n, W] of x [R, n, D] at `positions` [R, n]."""
+    def self_query_key_value(self, x: Tensor, turned: Rotation | None) -> tuple[Tensor, Tensor, Tensor]:
+        """q, k, v [R, H, n, W] of x [R, n, D], q and k turned to their positions where the model is rotary."""
         query, key, value = (split_heads(part, self.heads) for part in self.self_attn.query_key_value(self.norm1(x)))
-        if self.rotary:
-            query, key = rotate(query, positions), rotate(key, positions)
+        if turned is not None:
+            query, key = rotate(query, turned), rotate(key, turned)
         return query, key, value
 
-    def cross(self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
-        """What the picture adds to x [R, n, D]; bias [R, 1 or H, n, F] in score units."""
-        query = split_heads(self.cross_attention.query(self.norm_cross(x)), self.heads)
-        attended = F.scaled_dot_product_attention(query, keys, values, attn_mask=bias.to(query.dtype))
-        out: Tensor = self.cross_attention.out_proj(merge_heads(attended))
-        return out
+    def cross_query(self, x: Tensor) -> Tensor:
+        """q [R, H, n, W] of x [R, n, D] for the cross-attention."""
+        return split_heads(self.cross_attention.query(self.norm_cross(x)), self.heads)
 
     def feed_forward(self, x: Tensor) -> Tensor:
         """What the feed-forward adds to x [R, n, D]."""
@@ -86,16 +100,35 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
         self.out_norm = nn.LayerNorm(config.dim, eps=config.eps)
         self.linears = nn.ModuleList(nn.Linear(config.dim, config.card, bias=False) for _ in range(config.streams))
+        self.joint_heads: nn.Module | None = None  # all of `linears` as one matrix (core.precision)
+        self._cache_dtype: torch.dtype | None = None
         self.apply(_initialise)
 
+    @property
+    def cache_dtype(self) -> torch.dtype:
+        """Type of cached keys and values."""
+        return self._cache_dtype or self.condition_proj.weight.dtype
+
+    def keep_cache_in(self, dtype: torch.dtype) -> None:
+        """Cached keys and values are of `dtype` from here on."""
+        self._cache_dtype = dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the decoder computes."""
+        return self.condition_proj.weight.device
+
     def picture(self, condition: Tensor, frame_times: Tensor, present: Tensor) -> Picture:
-        """Cross-attention keys and values of `condition` [B, F, out]; rows with no frame present become the null."""
-        hidden = self.condition_proj(condition) * present[..., None].to(condition.dtype)
+        """What is read of `condition` [B, F, out] shown at frame_times [B, F] s; where not `present`, it is null."""
+        there = present[..., None].to(condition.dtype)
+        hidden = self.condition_proj(condition) * there
+        if not self.config.temporal_cross_attention:
+            mean = hidden.sum(dim=1) / there.sum(dim=1).clamp(min=1)
+            return Picture([], [], frame_times, present, mean)
         pairs = [layer.cross_attention.key_value(hidden) for layer in self._layers()]
         heads = self.config.heads
-        return Picture(
-            [split_heads(k, heads) for k, _ in pairs], [split_heads(v, heads) for _, v in pairs], frame_times, present
-        )
+        keys = [split_heads(k, heads).transpose(2, 3) for k, _ in pairs]
+        return Picture(keys, [split_heads(v, heads) for _, v in pairs], frame_times, present)
 
     def forward(self, sequence: Tensor, picture: Picture, control: Tensor | None, step_times: Tensor) -> Tensor:
         """Teacher-forced logits [B, K, S, V]: at step s those of sequence step s + 1.
@@ -105,12 +138,21 @@ class Decoder(nn.Module):
         batch, _, steps = sequence.shape
         positions = torch.arange(steps, device=sequence.device).expand(batch, steps)
         x = self._embed(sequence, positions, control)
+        if picture.added is not None:
+            x = x + picture.added[:, None]
         bias = self._cross_bias(picture, step_times)
+        turned = self._rotation(positions)
         for index, layer in enumerate(self._layers()):
-            query, key, value = layer.self_query_key_value(x, positions)
+            query, key, value = layer.self_query_key_value(x, turned)
             attended = F.scaled_dot_product_attention(query, key, value, is_causal=True)
             x = x + layer.self_attn.out_proj(merge_heads(attended))
-            x = x + layer.cross(x, picture.keys[index], picture.values[index], bias)
+            if picture.keys:
+                query = layer.cross_query(x)
+                keys = picture.keys[index].transpose(2, 3)
+                attended = F.scaled_dot_product_attention(
+                    query, keys, picture.values[index], attn_mask=bias.to(query.dtype)
+                )
+                x = x + layer.cross_attention.out_proj(merge_heads(attended))
             x = x + layer.feed_forward(x)
         return self._logits(x)
 
@@ -120,28 +162,47 @@ class Decoder(nn.Module):
     ) -> Tensor:  # fmt: skip
         """Logits [r, K, V] after the last of n new steps of `rows` [r], whose past lies in `cache` (written on).
 
-        sequence [r, K, n], positions [r, n]; picture, control [r, n, ...] and step_times [r, n] are of these rows.
+        sequence [r, K, n], positions [r, n], control [r, n, ...] and step_times [r, n] are of these rows; positions
+        must have room in the cache. picture: of N items, r = N or 2N; of two rows the first sees the item and the
+        second is its null condition, to which cross-attention adds nothing and so isn't computed.
         """
-        x = self._embed(sequence, positions, control)
-        length = int(positions.max()) + 1
-        seen = torch.arange(length, device=x.device) <= positions[:, None, :, None]  # [r, 1, n, length]
-        bias = self._cross_bias(picture, step_times)
+        x = self._embed(sequence, positions, control).float()
+        seeing = slice(None, None, len(x) // len(picture.present))
+        if picture.added is not None:
+            x[seeing] += picture.added[:, None]
+        unseen = torch.arange(cache[0].steps, device=x.device) > positions[:, None, :, None]
+        mask = torch.zeros(unseen.shape, device=x.device).masked_fill_(unseen, float("-inf"))  # [r, 1, n, S]
+        bias = self._cross_bias(picture, step_times[seeing])
+        turned, places = self._rotation(positions), cache[0].places(rows, positions)
         for index, layer in enumerate(self._layers()):
-            query, key, value = layer.self_query_key_value(x, positions)
-            cache[index].write(rows, positions, key, value)
-            keys, values = cache[index].read(rows, length)
-            attended = F.scaled_dot_product_attention(query, keys, values, attn_mask=seen)
-            x = x + layer.self_attn.out_proj(merge_heads(attended))
-            x = x + layer.cross(x, picture.keys[index], picture.values[index], bias)
-            x = x + layer.feed_forward(x)
+            query, key, value = layer.self_query_key_value(x, turned)
+            cache[index].write(places, key, value)
+            keys, values = cache[index].read(rows)
+            x += layer.self_attn.out_proj(merge_heads(attend(query, keys, values, mask)))
+            if picture.keys:
+                query = layer.cross_query(x[seeing])
+                attended = attend(query, picture.keys[index], picture.values[index], bias)
+                x[seeing] += layer.cross_attention.out_proj(merge_heads(attended))
+            x += layer.feed_forward(x)
         return self._logits(x[:, -1:])[:, :, 0]
 
     def new_cache(self, rows: int, steps: int) -> list[StaticKVCache]:
         """Empty caches for `rows` rows of at most `steps` sequence steps, one a layer."""
-        weight, heads = self.linears[0].weight, self.config.heads
-        assert isinstance(weight, Tensor)
-        width = self.config.dim // heads
-        return [StaticKVCache(rows, heads, steps, width, weight.device, weight.dtype) for _ in self.layers]
+        heads, width = self.config.heads, self.config.dim // self.config.heads
+        return [StaticKVCache(rows, heads, steps, width, self.device, self.cache_dtype) for _ in self.layers]
+
+    def new_picture(self, items: int, vectors: int) -> Picture:
+        """Room for the pictures of `items` items of at most `vectors` condition vectors, none of them present."""
+        heads, width, device = self.config.heads, self.config.dim // self.config.heads, self.device
+        layers = self.config.layers if self.config.temporal_cross_attention else 0
+        blank = torch.zeros(items, vectors, device=device)
+        return Picture(
+            [torch.zeros(items, heads, width, vectors, device=device, dtype=self.cache_dtype) for _ in range(layers)],
+            [torch.zeros(items, heads, vectors, width, device=device, dtype=self.cache_dtype) for _ in range(layers)],
+            blank,
+            blank.bool(),
+            None if layers else torch.zeros(items, self.config.dim, device=device),
+        )
 
     def _layers(self) -> list[DecoderLayer]:
         return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]
@@ -149,11 +210,17 @@ class Decoder(nn.Module):
     def _embed(self, sequence: Tensor, positions: Tensor, control: Tensor | None) -> Tensor:
         x: Tensor = torch.stack([emb(sequence[:, k]) for k, emb in enumerate(self.emb)]).sum(dim=0)
         if self.config.position == "sinusoidal":
-            x = x + sinusoidal_position(positions, self.config.dim).to(x.dtype)
+            x = x + sinusoidal_position(positions, self.config.dim)
         if self.control_proj is not None:
             assert control is not None, "this decoder reads a control track"
             x = x + self.control_proj(control.to(self.control_proj.weight.dtype))
         return x
+
+    def _rotation(self, positions: Tensor) -> Rotation | None:
+        """What queries and keys at `positions` [R, n] are turned by, the same in every layer."""
+        if self.config.position != "rotary":
+            return None
+        return rotation(positions, self.config.dim // self.config.heads)
 
     def _cross_bias(self, picture: Picture, step_times: Tensor) -> Tensor:
         """Score bias of the cross-attention: absent frames, and the time window where the model has one."""
@@ -165,6 +232,9 @@ class Decoder(nn.Module):
 
     def _logits(self, x: Tensor) -> Tensor:
         x = self.out_norm(x)
+        if self.joint_heads is not None:
+            joint: Tensor = self.joint_heads(x)
+            return joint.view(*x.shape[:2], self.config.streams, self.config.card).transpose(1, 2)
         return torch.stack([linear(x) for linear in self.linears], dim=1)
 
 

@@ -60,14 +60,35 @@ def sinusoidal_position(positions: Tensor, dim: int) -> Tensor:
     return torch.cat([phase.cos(), phase.sin()], dim=-1)
 
 
-def rotate(x: Tensor, positions: Tensor) -> Tensor:
-    """Rotary position (arXiv 2104.09864): x [B, H, S, W] turned by `positions` [B, S]."""
-    half = x.shape[-1] // 2
-    rate = 10000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
+Rotation = tuple[Tensor, Tensor]  # cosine and sine, [B, 1, S, W/2] each
+
+
+def rotation(positions: Tensor, width: int) -> Rotation:
+    """Angles of rotary position (arXiv 2104.09864) for `positions` [B, S] and heads of `width`."""
+    half = width // 2
+    rate = 10000.0 ** (-torch.arange(half, device=positions.device, dtype=torch.float32) / half)
     phase = positions[:, None, :, None].float() * rate
-    cos, sin = phase.cos().to(x.dtype), phase.sin().to(x.dtype)
+    return phase.cos(), phase.sin()
+
+
+def rotate(x: Tensor, by: Rotation) -> Tensor:
+    """x [B, H, S, W] turned by a rotation."""
+    half = x.shape[-1] // 2
+    cos, sin = by[0].to(x.dtype), by[1].to(x.dtype)
     first, second = x[..., :half], x[..., half:]
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+
+
+def attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
+    """Attention of query [R, H, n, W] over keys [R, H, W, S] and values [R, H, S, W]; bias [R, 1 or H, n, S].
+
+    For few queries: with the keys lying the other way round, a query's scores are one matrix times vector over
+    memory in order. The library's fused kernel takes 7 times as long for it in bf16 (docs/log.md).
+    Scores are summed with their bias and normalised in single precision.
+    """
+    query = (query * query.shape[-1] ** -0.5).to(keys.dtype)
+    weights = torch.softmax(torch.matmul(query, keys) + bias, dim=-1)
+    return torch.matmul(weights.to(values.dtype), values)
 
 
 class TimeWindow(nn.Module):
