@@ -37,22 +37,33 @@ class Keyframe:
     gain_db: float
 
 
-def duck(speech: Iterable[Span], duration: float, depth_db: float = DEPTH_DB) -> tuple[Keyframe, ...]:
-    """Keyframes of the music's gain, first at 0 and last at `duration` seconds; empty where nothing is to be ducked."""
+def duck(
+    speech: Iterable[Span],
+    duration: float,
+    depth_db: float = DEPTH_DB,
+    attack: float = ATTACK_SECONDS,
+    release: float = RELEASE_SECONDS,
+) -> tuple[Keyframe, ...]:
+    """Keyframes of the music's gain, first at 0 and last at `duration` seconds; empty where nothing is to be ducked.
+
+    attack, release: seconds on the way down and up again.
+    """
     if depth_db < 0:
         raise ValueError(f"depth_db is {depth_db:g}; it must be 0 or more")
+    if attack < 0 or release < 0:
+        raise ValueError(f"attack and release are {attack:g} and {release:g} s; they can't be negative")
     if duration <= 0 or depth_db == 0:
         return ()
-    down = _spans_down(speech, duration)
+    down = _spans_down(speech, duration, attack + release)
     if not down:
         return ()
     corners: list[Keyframe] = []
     for span in down:
         corners += [
-            Keyframe(span.start - ATTACK_SECONDS, 0.0),
+            Keyframe(span.start - attack, 0.0),
             Keyframe(span.start, -depth_db),
             Keyframe(span.end, -depth_db),
-            Keyframe(span.end + RELEASE_SECONDS, 0.0),
+            Keyframe(span.end + release, 0.0),
         ]
     ends = (Keyframe(moment, _gain_db(corners, moment)) for moment in (0.0, duration))
     first, last = ends
@@ -68,14 +79,23 @@ def gain_of_block(keyframes: Sequence[Keyframe], start: int, samples: int) -> np
     levels = {_gain_db(keyframes, first), _gain_db(keyframes, last), *inside}
     if len(levels) == 1:
         return np.float32(10 ** (levels.pop() / 20))
-    seconds = np.arange(start, start + samples) / SAMPLE_RATE
+    return gain_at(keyframes, np.arange(start, start + samples) / SAMPLE_RATE)
+
+
+def gain_at(keyframes: Sequence[Keyframe], seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """Linear gain [n] at moments [n] of the film; that of the first or last keyframe outside of them."""
+    if not keyframes:
+        return np.ones(len(seconds), np.float32)
     gain_db = np.interp(seconds, [key.seconds for key in keyframes], [key.gain_db for key in keyframes])
     return (10 ** (gain_db / 20)).astype(np.float32)
 
 
-def _spans_down(speech: Iterable[Span], duration: float) -> list[Span]:
-    """Where the music is all the way down: speech with look-ahead and hold, over pauses too short to come back in."""
-    shortest_pause = RELEASE_SECONDS + SHORTEST_RETURN_SECONDS + ATTACK_SECONDS
+def _spans_down(speech: Iterable[Span], duration: float, moving: float) -> list[Span]:
+    """Where the music is all the way down: speech with look-ahead and hold, over pauses too short to come back in.
+
+    moving: seconds that the way up and down takes.
+    """
+    shortest_pause = moving + SHORTEST_RETURN_SECONDS
     down: list[Span] = []
     for span in sorted(speech):
         if span.duration == 0 or span.start >= duration or span.end <= 0:
