@@ -9,6 +9,8 @@ The modules, each importing only from those above it (tests/test_architecture.py
     ffmpeg           the only module that starts a program
     machine          how memory and threads of the machine are used
     probe            what is in a media file; its sound in blocks
+    film_source      what the analysis needs of a film, wherever it comes from
+    edit_list, edit_media        an editor's timeline; the same as a film to watch, without rendering it
     wav, loudness, limiter, onsets    sound files in blocks; what one can measure and mend in them
     speech, music_detection, picture_pass, analysis    the one pass over a film
     cuesheet, cuesheet_reader    the editable text file of one film
@@ -21,6 +23,9 @@ The modules, each importing only from those above it (tests/test_architecture.py
     workers          processes for several films at once
     folder           many films: status, errors, resume
     doctor           what this machine lacks, and the remedy
+    edit_takes, edit_plan, edit_score    the score of an edit: files on frames, what stays after a re-edit, SPINE
+    worker_events, worker_jobs, worker   `gvm worker`, the process behind editors
+    worker_client    starts it and talks to it; standard library alone
     cli              parse, call, exit code
 """
 

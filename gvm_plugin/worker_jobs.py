@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import DeliveryError
+from gvm_plugin import __version__
 from gvm_plugin.cuesheet import Cue
 from gvm_plugin.edit_list import read_edit, read_number, read_picture
 from gvm_plugin.edit_plan import FIXABLE, EditCue
@@ -86,7 +87,7 @@ def analyse(request: Mapping[str, Any], tools: Tools) -> Answer:
     from gvm_plugin.edit_score import spot_edit
 
     job = _edit_job(request, tools)
-    return score_to_json(spot_edit(job), made=False)
+    return score_to_json(spot_edit(job), made=False) | _origin(job)
 
 
 def score(request: Mapping[str, Any], tools: Tools) -> Answer:
@@ -96,7 +97,7 @@ def score(request: Mapping[str, Any], tools: Tools) -> Answer:
     previous = [_read_cue(item, n, kept=True) for n, item in enumerate(_list(request, "previous"))]
     _check_ids(previous)
     job = _edit_job(request, tools)
-    return score_to_json(score_edit(job, previous, _gain(request)))
+    return score_to_json(score_edit(job, previous, _gain(request))) | _origin(job)
 
 
 def cue(request: Mapping[str, Any], tools: Tools) -> Answer:
@@ -108,7 +109,7 @@ def cue(request: Mapping[str, Any], tools: Tools) -> Answer:
     if not any(cue.makes for cue in cues):
         raise ValueError("cues has none to make; give at least one with `makes`")
     job = _edit_job(request, tools)
-    return score_to_json(make_cues(job, cues, _gain(request)))
+    return score_to_json(make_cues(job, cues, _gain(request))) | _origin(job)
 
 
 def film(request: Mapping[str, Any], tools: Tools) -> Answer:
@@ -329,6 +330,13 @@ def score_to_json(score: EditScore, made: bool = True) -> Answer:
         levels = {field.name: getattr(mix, field.name) for field in fields(mix)} | {"to_target_db": mix.to_target_db}
         answer["mix"] = {name: None if value is None else round(value, 2) for name, value in levels.items()}
     return answer
+
+
+def _origin(job: EditJob) -> Answer:
+    """Where the music comes from, for whoever asks later."""
+    generator = job.generator
+    names = ("name", "licence", "commercial_use", "weights_sha256")
+    return {"gvm": __version__, "model": {name: getattr(generator, name) for name in names}}
 
 
 def _cue_to_json(cue: EditCue, score: EditScore, made: bool) -> Answer:

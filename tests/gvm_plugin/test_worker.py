@@ -107,6 +107,7 @@ def test_a_score_gives_files_on_frames_and_numbers(worker: WorkerClient, edit: d
         assert (rate, sound.shape) == (48_000, (take["frames"] * 2000, 2))
         assert take["start_frame"] == 0 and take["frames"] == 192
         assert abs(sound).max() > 0.01
+    assert result["model"]["name"] == "tone" and result["model"]["commercial_use"] is True
     assert result["mix"]["music_gain_db"] is not None and result["mix"]["speech_lufs"] < -10
 
     fractions = [event["fraction"] for event in events if event["event"] == "progress"]
