@@ -2,7 +2,7 @@
 
 Every convolution of the codec (SEANet, arXiv 2210.13438) looks only a few steps to each side, so a piece with that
 many steps more at both ends, which are thrown away afterwards, is exact. Its LSTM remembers everything and can't be
-cut; it runs over the whole sequence, which at 50 steps a second costs next to nothing.
+cut; it runs over the whole sequence, handing its state on, which at 50 steps a second costs next to nothing.
 
             |<-context->|<------- piece ------->|<-context->|
     ...=====|===========|#######################|===========|=====...      the ends of the whole have no context

@@ -29,6 +29,7 @@ __all__ = ["Encodec", "config_from_hf", "config_from_xp", "convert_huggingface",
 # Steps (50 a second) that go through the convolutions at once, all items of the batch together: memory grows with
 # it (about 3 MB a step at 64 filters), speed hardly.
 PIECE_STEPS = 250
+LSTM_STEPS = 1500
 
 
 class Encodec:
@@ -71,7 +72,7 @@ class Encodec:
             return sound
         with parametrize.cached():  # the weight norms once, not once a piece
             first, lstm, *rest = self._decoder.layers
-            hidden = lstm(first(self.latent(codes).to(self.dtype)))
+            hidden = _remember(lstm, first(self.latent(codes).to(self.dtype)))
             for piece in pieces(steps, max(1, piece_steps // batch), self._context):
                 part = hidden[..., piece.first : piece.last]
                 for layer in rest:
@@ -103,7 +104,7 @@ class Encodec:
                 for layer in convolutions:
                     part = layer(part)
                 hidden.append(part[..., piece.start - piece.first : piece.stop - piece.first])
-            latent: Tensor = last(activation(lstm(torch.cat(hidden, dim=-1))))
+            latent: Tensor = last(activation(_remember(lstm, torch.cat(hidden, dim=-1))))
         return latent
 
     @torch.inference_mode()
@@ -120,3 +121,17 @@ class Encodec:
         low, high = (int(codes.min()), int(codes.max())) if codes.numel() else (0, 0)
         if low < 0 or high >= config.card:
             raise ModelError(f"codes run from {low} to {high}, but this codec's codebooks have {config.card} entries")
+
+
+def _remember(layer: Any, hidden: Tensor) -> Tensor:
+    """What an LSTM layer of the codec makes of hidden [B, C, T]: in stretches, each from the state the last one left.
+
+    At once it would keep all its gates of all steps: four times the size of `hidden`.
+    """
+    out, state = torch.empty_like(hidden), None
+    for start in range(0, hidden.shape[-1], LSTM_STEPS):
+        stretch = slice(start, start + LSTM_STEPS)
+        steps = hidden[..., stretch].permute(2, 0, 1).contiguous()
+        remembered, state = layer.lstm(steps, state)
+        out[..., stretch] = (remembered + steps).permute(1, 2, 0)
+    return out
