@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from core import checkpoint
 from core.engine import Engine, Job, Progress, Sampling
 from core.errors import ModelError
 from core.memory import check_device
 from core.model import GVMGen
-from core.precision import Precision, best_precision, prepare
+from core.precision import Precision, best_precision, check, prepare
 from core.shapes import MUSIC_RATE
 from core.vision.picture import FrameEncoder, PictureFeatures
 from core.windows import plan_windows
@@ -90,7 +91,10 @@ class WaveformModel:
         self.device = check_device(device)
         dim = self.config.decoder.dim
         self.precision: Precision = best_precision(self.device, dim) if precision == "auto" else precision
-        checkpoint.check_memory(folder, self.device)
+        check(self.precision, self.device)
+        # Published weights are stored in half precision: read so, nothing is lost and half the memory does.
+        self._dtype = torch.float32 if self.precision == "fp32" else torch.float16
+        checkpoint.check_memory(folder, self.device, self._dtype)
         if diffusion is not None:
             _check_diffusion(diffusion)
         self._folder, self._diffusion, self._threads = folder, diffusion, threads
@@ -160,7 +164,11 @@ class WaveformModel:
     def _model(self) -> GVMGen:
         if self._threads is not None and self.device.type == "cpu":
             torch.set_num_threads(self._threads)
-        model, _, _ = checkpoint.load(self._folder, self.device)
+        model, _, _ = checkpoint.load(self._folder, self.device, self._dtype)
+        model.features.float()  # what it computes in is the encoder's matter
+        for module in model.decoder.modules():
+            if isinstance(module, nn.LayerNorm) or module is model.decoder.condition_proj:
+                module.float()
         model.decoder = prepare(model.decoder, self.precision)
         return model
 

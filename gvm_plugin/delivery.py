@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import DeliveryError
 from gvm_plugin import __version__, cuesheet
-from gvm_plugin.cuesheet import CueSheet
+from gvm_plugin.cuesheet import Cue, CueSheet
 from gvm_plugin.generators import MusicGenerator
 from gvm_plugin.outputs import Outputs, file_name
 from gvm_plugin.takes import Takes, chosen_takes
@@ -108,18 +108,6 @@ def report_of(
     from gvm_plugin.report import VideoReport, curve
 
     sheet, info = finished.sheet, analysis.info
-    played = {cue.id: take.info for cue, take in chosen_takes(sheet, finished.takes)}
-    cues = [
-        replace(
-            cue,
-            tempo=float(played[cue.id]["tempo"]),
-            key=str(played[cue.id]["key"]),
-            reason="; ".join(filter(None, [cue.reason, told_of_beats(played[cue.id]["notes"])])),
-        )
-        if cue.id in played
-        else cue
-        for cue in sheet.cues
-    ]
     width, height = info.shown_size
     return VideoReport(
         name=video.name,
@@ -128,7 +116,7 @@ def report_of(
         picture=f"{width} × {height}, {float(info.average_rate):.5g} fps{' (variable)' if info.variable_rate else ''}",
         thumbnails=analysis.thumbnails,
         shots=sheet.shots,
-        cues=tuple(cues),
+        cues=cues_as_played(sheet, finished.takes, generator),
         speech=sheet.speech,
         music=sheet.music,
         ducking=finished.mixed.keyframes,
@@ -141,6 +129,26 @@ def report_of(
         commercial_use=generator.commercial_use,
         weights_sha256=generator.weights_sha256,
         timings=timings,
+    )
+
+
+def cues_as_played(sheet: CueSheet, takes: Takes, generator: MusicGenerator) -> tuple[Cue, ...]:
+    """The sheet's cues with the tempo and key of their takes; what the model didn't know of a cue isn't said of it."""
+    played = {cue.id: take.info for cue, take in chosen_takes(sheet, takes)}
+    unheard: dict[str, Any] = {"mood": None, "energy": None} if "mood" in generator.ignores else {}
+    if "style" in generator.ignores:
+        unheard["style"] = generator.name
+    return tuple(
+        replace(
+            cue,
+            tempo=float(played[cue.id]["tempo"]),
+            key=str(played[cue.id]["key"]),
+            reason="; ".join(filter(None, [cue.reason, told_of_beats(played[cue.id]["notes"])])),
+            **unheard,
+        )
+        if cue.id in played
+        else cue
+        for cue in sheet.cues
     )
 
 

@@ -43,6 +43,7 @@ _DIFFUSION: Final = "mbd-musicgen-32khz"  # as `gvm models pull` names it
 _SIDE_BY_SIDE: Final = 8  # cues that are written together
 _GPU_SPEED: Final = (2e13, 8e11)  # operations and bytes a second of a middling one
 _SOUND_SECONDS: Final = 0.3  # per second of music: codec, beats, bending
+_LOADED_BYTES: Final = 1.2e8  # of weights a second: read, checked and put into their precision
 _FADE_SHARE, _SHORTEST_FADE, _LONGEST_FADE = 0.08, 1.5, 5.0  # of a cue, seconds
 
 
@@ -242,7 +243,7 @@ class WaveformGenerator:
         wanted: Precision | Any = precision
         diffusion = models_folder() / _DIFFUSION if decoder == "mbd" else None
         self._model: WaveformModel = WaveformModel(model.folder, _torch_device(device), wanted, diffusion, cores())
-        self._nudge, self._decoder = nudge, decoder
+        self._nudge, self._decoder, self._size = nudge, decoder, model.size_bytes
         self.name = model.name
         self.licence = model.licence
         self.commercial_use = model.commercial_use and diffusion is None  # MultiBandDiffusion's weights are CC-BY-NC
@@ -263,7 +264,8 @@ class WaveformGenerator:
         """About how long a film takes where `speed` operations and bytes a second can be had; from sizes alone."""
         work = self._model.work(film_seconds, film_seconds * takes, min(cues * takes, _SIDE_BY_SIDE))
         operations, read = speed if self._model.device.type == "cpu" else _GPU_SPEED
-        return work.operations / operations + work.bytes_read / read + film_seconds * takes * _SOUND_SECONDS
+        computing = work.operations / operations + work.bytes_read / read
+        return self._size / _LOADED_BYTES + computing + film_seconds * takes * _SOUND_SECONDS
 
     def generate(self, requests: Sequence[CueRequest], progress: Progress | None = None) -> Iterator[CueTake]:
         """A take for each request, in order; a take that is complete before those in front of it waits for them.
