@@ -35,6 +35,7 @@ PROTOCOL = 1
 LAST = ("result", "error", "cancelled")  # one of these ends a request
 LOG_LINES = 200  # of the worker's standard error that are kept
 LINE_BYTES = 16 << 20
+REQUEST_BYTES = 8 << 20  # that the worker takes
 BACKLOG = 10_000  # unread events from which on progress is dropped
 FOREIGN = (  # variables of a host program's own Python that would break another one
     "PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONEXECUTABLE", "PYTHONNOUSERSITE", "LD_LIBRARY_PATH",
@@ -138,7 +139,10 @@ class WorkerClient:
         _started.add(self)
 
     def request(self, do: str, **fields: Any) -> int:
-        """Ask for something; the request's number, which its events carry as `id`. Starts the worker if need be."""
+        """Ask for something; the request's number, which its events carry as `id`. Starts the worker if need be.
+
+        ValueError or TypeError where the fields are no JSON.
+        """
         self.start()
         assert self._session is not None, "started above"
         self._number += 1
@@ -237,11 +241,14 @@ class _Session:
             thread.start()
 
     def send(self, request: Event, folders: Iterable[str], last: bool) -> None:
-        """Write a request soon."""
+        """Write a request soon. ValueError where it can't be said as JSON, or is too long."""
+        line = json.dumps(request, allow_nan=False).encode("ascii") + b"\n"
+        if len(line) > REQUEST_BYTES:
+            raise ValueError(f"a request may have {REQUEST_BYTES >> 20} MB; this one has {len(line) >> 20}")
         with self._lock:
             self._open[request["id"]] = last
             self._folders.update(folders)
-        self._lines.put(json.dumps(request).encode("ascii") + b"\n")
+        self._lines.put(line)
         if not self._threads[-1].is_alive():  # it died meanwhile
             self._give_up("the worker isn't running")
 

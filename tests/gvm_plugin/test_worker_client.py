@@ -63,6 +63,15 @@ def test_a_request_and_its_answer(client: Client) -> None:
     assert worker.open_requests == []
 
 
+def test_what_can_not_be_sent_is_refused_at_once(client: Client) -> None:
+    worker = client(ECHO)
+    for nonsense in (float("nan"), Path("/x"), "x" * (9 << 20)):
+        with pytest.raises((ValueError, TypeError)):
+            worker.request("score", edit=nonsense)
+    assert worker.open_requests == []
+    assert worker.wait(worker.request("score"), 10)["event"] == "result"
+
+
 def test_events_of_others_are_kept_while_one_is_awaited(client: Client) -> None:
     worker = client(ECHO)
     first, second = worker.request("a"), worker.request("b")
