@@ -122,17 +122,18 @@ class Engine:
         slots: list[_Cue] = []
         report = _Report(jobs, progress)
         while waiting:
+            together = min(self.slots, len(waiting))
             try:
                 yield from self._decode(waiting, slots, report)
             except RuntimeError as err:
                 if not _is_out_of_memory(err):
                     raise
-                if self.slots == 1:
+                if together == 1:
                     raise ModelError(
                         f"not enough memory on {self.device} to decode a single cue: close other programs, use a "
                         "smaller model, or a lower precision"
                     ) from err
-                self.slots = max(1, min(self.slots, len(slots) + len(waiting)) // 2)
+                self.slots = together // 2
                 _log.warning("out of memory on %s: going on with %d cues at a time", self.device, self.slots)
                 waiting += slots[::-1]  # their windows that were under way start again
                 slots.clear()

@@ -1,13 +1,18 @@
 """The engine: cached equals uncached, batched equals single, prompts are obeyed, constraints hold, seeds repeat."""
 
+import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from core.batch import Batch
 from core.config import tiny
+from core.cuda_graph import StepGraphs
 from core.engine import Engine, Job, Sampling
+from core.errors import ModelError
 from core.model import GVMGen
 from core.patterns import delay
 from core.windows import Window, plan_windows
@@ -117,3 +122,123 @@ def test_progress_ends_at_one() -> None:
     Engine(make_model(True).decoder, Sampling()).generate([make_job(20, 0, False)], shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0)
+
+
+def test_queries_kept_apart_are_all_read() -> None:
+    model, job = make_model(True), make_job(20, 4, False, vectors=3)
+    greedy = Sampling(guidance=3.0, temperature=0.0)
+    (codes,) = Engine(model.decoder, greedy).generate([job])
+    changed = job.condition.copy()
+    changed[:, 2] += 1.0
+    (other,) = Engine(model.decoder, greedy).generate([replace(job, condition=changed)])
+    assert not np.array_equal(codes, other)
+
+
+def test_a_cue_goes_on_from_the_codes_it_is_given() -> None:
+    model, job = make_model(True), make_job(30, 4, False)
+    greedy = Engine(model.decoder, Sampling(guidance=3.0, temperature=0.0))
+    job = replace(job, windows=[Window(0, 0, 30)])
+    (codes,) = greedy.generate([job])
+    (again,) = greedy.generate([replace(job, given=codes[:, :11])])
+    assert np.array_equal(again, codes)
+    given = (codes[:, :11] + 1) % 20
+    (other,) = greedy.generate([replace(job, given=given)])
+    assert np.array_equal(other[:, :11], given)
+
+
+def test_a_cue_without_pictures_owes_nothing_to_the_one_before_it_in_its_slot() -> None:
+    model, job = make_model(True), make_job(12, 1, False)
+    blind = replace(make_job(12, 2, False), condition=job.condition[:0], frame_times=job.frame_times[:0])
+    engine = Engine(model.decoder, Sampling(guidance=3.0, temperature=0.0), slots=1)
+    (alone,) = engine.generate([blind])
+    _, after = engine.generate([job, blind])
+    assert np.array_equal(alone, after)
+
+
+def test_finished_cues_come_as_they_finish() -> None:
+    jobs = [make_job(steps, seed, False) for seed, steps in enumerate((60, 7, 20))]
+    engine = Engine(make_model(True).decoder, Sampling(), slots=2)
+    together = engine.generate(jobs)
+    streamed = list(engine.stream(jobs))
+    assert [index for index, _ in streamed] == [1, 2, 0]
+    for index, codes in streamed:
+        assert np.array_equal(codes, together[index])
+
+
+@pytest.mark.parametrize("where", ["allocating", "stepping"])
+def test_where_memory_runs_out_fewer_cues_go_on_and_none_is_lost(
+    where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = make_model(True)
+    jobs = [make_job(steps, seed, False) for seed, steps in enumerate((7, 40, 23, 60))]
+    expected = Engine(model.decoder, Sampling(top_k=5)).generate(jobs)
+    name = "__init__" if where == "allocating" else "step"
+    room = {"allocating": [4], "stepping": [4, 2]}[where]
+    monkeypatch.setattr(Batch, name, short_of_memory(getattr(Batch, name), where, room))
+    finished = []
+    with caplog.at_level(logging.WARNING):
+        engine = Engine(model.decoder, Sampling(top_k=5), slots=4)
+        for index, codes in engine.stream(jobs):
+            finished.append(index)
+            assert np.array_equal(codes, expected[index])
+    assert sorted(finished) == [0, 1, 2, 3], "each cue once"
+    assert [record.message for record in caplog.records] == [
+        f"out of memory on cpu: going on with {slots // 2} cues at a time" for slots in room
+    ]
+
+
+def short_of_memory(method: Callable[..., None], where: str, room: list[int]) -> Callable[..., None]:
+    """`method` of Batch, failing once for each number of slots in `room`: at once, or after 15 steps of it."""
+    steps = {"left": 15}
+
+    def fails(self: Batch, *args: object) -> None:
+        slots = args[2] if where == "allocating" else self.items
+        steps["left"] -= 1
+        if slots in room and room.index(slots) == fails.failed and (where == "allocating" or steps["left"] < 0):  # type: ignore[attr-defined]
+            fails.failed += 1  # type: ignore[attr-defined]
+            steps["left"] = 15
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
+        method(self, *args)
+
+    fails.failed = 0  # type: ignore[attr-defined]
+    return fails
+
+
+def test_no_memory_for_a_single_cue_is_one_line_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(*args: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Batch, "step", no_memory)
+    with pytest.raises(ModelError, match="single cue: close other programs") as said:
+        Engine(make_model(True).decoder, Sampling(), slots=2).generate([make_job(5, 0, False)] * 2)
+    assert "\n" not in str(said.value)
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: object) -> None:
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(Batch, "step", broken)
+    with pytest.raises(RuntimeError, match="shapes"):
+        Engine(make_model(True).decoder, Sampling()).generate([make_job(5, 0, False)])
+
+
+def test_steps_are_not_recorded_without_cuda() -> None:
+    graphs, calls = StepGraphs(torch.device("cpu")), []
+    for _ in range(3):
+        graphs.run("step", lambda: calls.append(1))
+    assert not graphs.enabled
+    assert len(calls) == 3
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@both
+def test_recorded_steps_write_what_plain_ones_write(published: bool) -> None:
+    decoder = make_model(published).decoder.to("cuda")
+    jobs = [make_job(steps, seed, not published) for seed, steps in enumerate((7, 40, 23))]
+    sampling = Sampling(guidance=2.0, temperature=0.0)
+    plain = Engine(decoder, sampling, slots=2, graphs=False).generate(jobs)
+    recorded = Engine(decoder, sampling, slots=2, graphs=True).generate(jobs)
+    for ours, theirs in zip(recorded, plain, strict=True):
+        assert np.array_equal(ours, theirs)
