@@ -12,9 +12,11 @@ from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from codec_fixtures import TINY, random_state
+from tiny_published import CONFIG, write_tiny
 from torch import Tensor
 
 from core.codecs import diffusion
@@ -22,13 +24,18 @@ from core.codecs.audiocraft_loader import load_audiocraft
 from core.codecs.diffusion import WEIGHTS, DiffusionDecoder
 from core.codecs.encodec import Encodec
 from core.errors import MissingDependencyError, ModelError
+from core.published.importer import import_checkpoint
+from core.vision.picture import PictureFeatures
+from core.waveform import WaveformModel, WaveRequest
 
 needs_audiocraft = pytest.mark.skipif(
     util.find_spec("audiocraft") is None, reason="audiocraft isn't installed (`make audiocraft`)"
 )
 
 
-def write_checkpoint(folder: Path, changes: Mapping[Any, Any] = MappingProxyType({})) -> Path:
+def write_checkpoint(
+    folder: Path, changes: Mapping[Any, Any] = MappingProxyType({}), dimension: int = TINY.dimension
+) -> Path:
     """A checkpoint as audiocraft's authors publish it, settings as omegaconf's objects, with tiny random models."""
     load_audiocraft()
     from audiocraft.models import builders
@@ -46,7 +53,7 @@ def write_checkpoint(folder: Path, changes: Mapping[Any, Any] = MappingProxyType
                     "noise_scale": 1.0},
                 "diffusion_unet": {"hidden": 4, "depth": 2, "res_blocks": 1, "norm_groups": 4, "kernel": 8,
                     "stride": 4, "growth": 2, "max_channels": 100, "dropout": 0.0, "emb_all_layers": True,
-                    "bilstm": True, "codec_dim": TINY.dimension, "transformer": False, "cross_attention": False},
+                    "bilstm": True, "codec_dim": dimension, "transformer": False, "cross_attention": False},
                 "processor": {"name": "multi_band_processor", "use": band > 0, "n_bands": 4, "num_samples": 10,
                     "power_std": 0.4},
             }
@@ -145,6 +152,24 @@ def test_long_codes_go_through_in_pieces(decoder: DiffusionDecoder, monkeypatch:
     assert sum(lengths) == 333 + 10 * (len(lengths) - 1)
     assert len(told) == len(lengths) == 4
     assert torch.allclose(sound, torch.ones_like(sound))
+
+
+@needs_audiocraft
+def test_a_model_sounds_with_it(tmp_path: Path) -> None:
+    """Of the same codes the two decoders make sound of the same length that isn't the same."""
+    folder = import_checkpoint(write_tiny(tmp_path / "published"), tmp_path / "tiny", "tiny").folder
+    codec = CONFIG.encodec
+    assert codec is not None
+    diffusion = write_checkpoint(tmp_path, dimension=codec.dimension)
+    codes = np.random.default_rng(0).integers(0, codec.card, (codec.codebooks, 30))
+    features = PictureFeatures(np.zeros(0), np.zeros((0, 1, 24), np.float32))
+    request = WaveRequest(features, lead_seconds=0.0, samples=28_000, seed=3)
+    own = WaveformModel(folder, precision="fp32").play(codes, request)
+    finer = WaveformModel(folder, precision="fp32", diffusion=diffusion).play(codes, request)
+    assert own.shape == finer.shape == (2, 28_000)
+    assert np.isfinite(finer).all()
+    assert float(finer.std()) > 0
+    assert not np.allclose(own, finer)
 
 
 # --- what is missing or wrong is said ------------------------------------------------------------------------------
