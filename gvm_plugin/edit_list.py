@@ -20,7 +20,7 @@ from fractions import Fraction
 from functools import cached_property, lru_cache
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from gvm_plugin.timeline import Span
 
@@ -30,7 +30,22 @@ SEAMLESS: Final = Fraction(1, 2000)  # seconds: what a soft split may lose by ro
 SAME_SECONDS: Final = 0.002  # pictures shown so little apart are the same
 _KEY_BYTES: Final = 1 << 16  # read at either end of a file to know it again
 
+ROUNDED_FRAMES: Final = Fraction(3, 2)  # by which an editor's length of a clip may be off
+
 Picture = list[list[Any]]  # what is shown: [key, seconds of the file, speed, way, for how long] of each part
+
+
+@dataclass(frozen=True)
+class Content:
+    """What an editor knows of a clip that doesn't know its file's length: `located` works out the rest.
+
+    seconds: of the timeline that the whole content would take; offset: of it that lie before what is seen or heard.
+    trimmed: pictures of the file that the content leaves out for good, at its beginning and at its end.
+    """
+
+    seconds: Fraction
+    offset: Fraction = Fraction(0)
+    trimmed: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -49,6 +64,7 @@ class Clip:
     still: bool = False
     colour: tuple[float, float, float] = (0.0, 0.0, 0.0)
     layer: int = 0
+    content: Content | None = None  # until it is located
 
     @property
     def seconds(self) -> Fraction:
@@ -94,12 +110,16 @@ class EditSound:
     volume: float = 1.0
     volumes: tuple[tuple[float, float], ...] = ()
     mute: bool = False
+    content: Content | None = None  # until it is located
 
     @property
     def audible(self) -> bool:
         """Can anything of it be heard?"""
         loud = not self.volumes or any(volume > 0 for _, volume in self.volumes)
         return not self.mute and self.volume > 0 and loud
+
+
+Piece = TypeVar("Piece", Clip, EditSound)
 
 
 @dataclass(frozen=True)
@@ -154,6 +174,45 @@ class Edit:
             [[str(sound.start), str(sound.end), file_key(sound.file), str(sound.source), str(sound.speed),
               sound.volume, sound.volumes] for sound in self.audible],
         ]  # fmt: skip
+
+
+# --- contents that are told by their length on the timeline --------------------------------------------------------
+
+
+def located(piece: Piece, fps: Fraction, seconds: Fraction, rate: Fraction | None = None) -> Piece:
+    """A clip or sound with `source` and `speed` instead of its content.
+
+    fps: of the timeline; seconds: of the file; rate: pictures of it a second, None for a sound.
+    """
+    content = piece.content
+    if content is None:
+        return piece
+    first, last = content.trimmed if rate else (0, 0)
+    start, end = (Fraction(count) / (rate or 1) for count in (first, last))
+    left = seconds - start - end
+    if left <= 0:
+        return replace(piece, content=None)
+    speed = content_speed(left, content.seconds, fps, rate)
+    before = content.offset
+    if isinstance(piece, Clip) and piece.reverse:
+        before = content.seconds - content.offset - piece.seconds
+    return replace(piece, content=None, source=max(Fraction(0), start + before * speed), speed=speed)
+
+
+def content_speed(file: Fraction, timeline: Fraction, fps: Fraction, rate: Fraction | None) -> Fraction:
+    """Seconds of the file a second, given how long both last; editors round lengths to their frames.
+
+    The plain speeds come first: in time, picture for picture. Then multiples of them, the roundest first.
+    """
+    plain = [Fraction(1), *([fps / rate] if rate else [])]
+    rounding = ROUNDED_FRAMES / fps
+
+    def fits(speed: Fraction) -> bool:
+        return speed > 0 and abs(file / speed - timeline) <= rounding
+
+    steps = [Fraction(step, 100) for step in (100, 50, 25, 10, 5, 1)]
+    multiples = [base * step * round(file / timeline / base / step) for step in steps for base in plain]
+    return next((speed for speed in (*plain, *multiples) if fits(speed)), file / timeline)
 
 
 # --- what is shown during a cue ----------------------------------------------------------------------------------
@@ -272,7 +331,8 @@ def read_edit(value: Any) -> Edit:
 
 
 def _read_clip(value: Any, name: str) -> Clip:
-    fields = _Fields(value, name, {"file", "start", "end", "source", "speed", "reverse", "still", "colour", "layer"})
+    names = {"file", "start", "end", "source", "speed", "content", "reverse", "still", "colour", "layer"}
+    fields = _Fields(value, name, names)
     start, end = fields.span()
     if fields.given("file") is None:
         return Clip(start, end, colour=_read_colour(fields.given("colour"), name), layer=fields.whole("layer"))
@@ -285,11 +345,12 @@ def _read_clip(value: Any, name: str) -> Clip:
         reverse=fields.flag("reverse"),
         still=fields.flag("still"),
         layer=fields.whole("layer"),
+        content=fields.content(),
     )
 
 
 def _read_sound(value: Any, name: str) -> EditSound:
-    names = {"file", "start", "end", "source", "speed", "volume", "volumes", "mute"}
+    names = {"file", "start", "end", "source", "speed", "content", "volume", "volumes", "mute"}
     fields = _Fields(value, name, names)
     start, end = fields.span()
     points = fields.items("volumes")
@@ -308,6 +369,7 @@ def _read_sound(value: Any, name: str) -> EditSound:
         volume=volume,
         volumes=tuple(sorted(volumes)),
         mute=fields.flag("mute"),
+        content=fields.content(),
     )
 
 
@@ -376,6 +438,20 @@ class _Fields:
         if end <= start:
             raise ValueError(f"{self.name} ends ({float(end):g} s) before it starts ({float(start):g} s)")
         return start, end
+
+    def content(self) -> Content | None:
+        if self.given("content") is None:
+            return None
+        if given := {"source", "speed"} & set(self.value):
+            raise ValueError(f"{self.name} has both content and {given.pop()}; give one of them")
+        inner = _Fields(self.given("content"), f"{self.name}.content", {"seconds", "offset", "trimmed"})
+        seconds = inner.number("seconds")
+        trimmed = inner.given("trimmed") or [0, 0]
+        if seconds <= 0:
+            raise ValueError(f"{inner.name}.seconds must be above 0")
+        if not (isinstance(trimmed, list) and len(trimmed) == 2 and all(type(n) is int and n >= 0 for n in trimmed)):
+            raise ValueError(f"{inner.name}.trimmed must be two numbers of pictures")
+        return Content(seconds, inner.number("offset", Fraction(0)), (trimmed[0], trimmed[1]))
 
     def flag(self, name: str) -> bool:
         value = self.value.get(name, False)

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from core.errors import MediaError
 from core.frames import MAX_TICK, PictureStream, Scaler, quarter_turns, shown_name
-from gvm_plugin.edit_list import Clip, Edit, EditSound
+from gvm_plugin.edit_list import Clip, Edit, EditSound, located
 from gvm_plugin.film_source import Pictures
 from gvm_plugin.probe import BLOCK_SECONDS, AudioTrack, MediaInfo, Sound, probe_sound, read_audio_blocks
 from gvm_plugin.timeline import SAMPLE_RATE, to_samples
@@ -46,13 +46,17 @@ Shown = Iterator[tuple[Fraction, "VideoFrame"]]
 
 @dataclass(frozen=True)
 class _File:
-    """What is known of a file of pictures. start: of its first picture, in its own time; aspect: as shown."""
+    """What is known of a file of pictures. start: of its first picture, in its own time; aspect: as shown.
+
+    seconds: how long its pictures last, as its header says.
+    """
 
     path: Path
     start: Fraction
     rate: Fraction
     time_base: Fraction
     shape: tuple[int, int, int, Fraction]  # width, height, quarter turns, pixel aspect
+    seconds: Fraction
 
     @property
     def aspect(self) -> float:
@@ -82,7 +86,12 @@ class EditSource:
             except MediaError as err:
                 bad.add(path)
                 self.warnings.append(f"{err}; its place in the edit is black")
-        return tuple(clip for clip in edit.clips if clip.file not in bad)
+        usable = (clip for clip in edit.clips if clip.file not in bad)
+        return tuple(self._located(clip, edit.fps) for clip in usable)
+
+    def _located(self, clip: Clip, fps: Fraction) -> Clip:
+        file = self._files[clip.file] if clip.file is not None else None
+        return clip if file is None else located(clip, fps, file.seconds, file.rate)
 
     def _usable_sounds(self, edit: Edit) -> tuple[EditSound, ...]:
         self._sounds: dict[Path, MediaInfo] = {}
@@ -91,7 +100,8 @@ class EditSource:
                 self._sounds[path] = probe_sound(path)
             except MediaError as err:
                 self.warnings.append(f"{err}; its place in the edit is silent")
-        usable = (sound for sound in edit.audible if sound.file in self._sounds)
+        heard = (sound for sound in edit.audible if sound.file in self._sounds)
+        usable = (located(sound, edit.fps, Fraction(self._sounds[sound.file].duration)) for sound in heard)
         return tuple(sound for sound in usable if 1 / MOST_SOUND_SPEED <= sound.speed <= MOST_SOUND_SPEED)
 
     def info(self) -> MediaInfo:
@@ -150,7 +160,12 @@ def _look_at(path: Path) -> _File:
         if frame is None or stream.start is None:
             raise MediaError(f"{shown_name(path)}: no picture of it can be decoded; copy it again or take it out")
         shape = (frame.width, frame.height, quarter_turns(frame.rotation), stream.pixel_aspect)
-        return _File(path, stream.start, stream.rate, stream.time_base, shape)
+        seconds = stream.stream.frames / stream.rate  # of which an editor counts; not every container says how many
+        if not seconds and stream.stream.duration is not None:
+            seconds = stream.stream.duration * stream.time_base
+        elif not seconds and stream.container.duration is not None:
+            seconds = Fraction(stream.container.duration, 1_000_000)
+        return _File(path, stream.start, stream.rate, stream.time_base, shape, seconds)
 
 
 class _Pictures:

@@ -15,7 +15,17 @@ import soundfile
 
 from gvm_plugin import spotting
 from gvm_plugin.analysis import Analysis, analyse, analyse_film
-from gvm_plugin.edit_list import Clip, Edit, EditSound, find_picture, picture_of, read_edit, same_picture
+from gvm_plugin.edit_list import (
+    Clip,
+    Content,
+    Edit,
+    EditSound,
+    find_picture,
+    located,
+    picture_of,
+    read_edit,
+    same_picture,
+)
 from gvm_plugin.edit_media import EditSource
 from gvm_plugin.generators import ToneGenerator
 from gvm_plugin.options import ScoreOptions
@@ -304,3 +314,56 @@ def test_sound_far_into_a_compressed_file_is_that_of_the_whole(clip_factory: Cli
     # AAC fills quiet bands with noise of the decoder's own, other noise after a seek; a sample beside it is far worse
     error, beside = (np.sqrt(np.mean((part - other) ** 2)) for other in (there, np.roll(there, 1, axis=1)))
     assert error < 0.02 * np.sqrt(np.mean(there**2)) and error < 0.1 * beside
+
+
+# --- clips told by their length on the timeline ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("frames", "rate", "fps", "frames_shown", "speed"),
+    [
+        (450, F(30), F(24), 450, F(4, 5)),  # picture for picture
+        (450, F(30), F(24), 360, F(1)),  # in time
+        (179, F(30000, 1001), F(24), 143, F(1)),  # rounded down by the editor
+        (179, F(30000, 1001), F(24), 179, F(24) * F(1001, 30000)),
+        (450, F(30), F(24), 226, F(8, 5)),  # twice as fast as picture for picture, rounded up
+        (450, F(30), F(24), 180, F(2)),
+        (450, F(30), F(30), 271, F(166, 100)),
+    ],
+)
+def test_the_speed_of_a_clip_comes_from_its_length(frames: int, rate: F, fps: F, frames_shown: int, speed: F) -> None:
+    content = Content(frames_shown / fps, 12 / fps)
+    clip = located(Clip(F(3), F(5), A, content=content), fps, frames / rate, rate)
+    assert (clip.speed, clip.source, clip.content) == (speed, 12 / fps * speed, None)
+
+
+def test_a_content_that_was_trimmed_for_good() -> None:
+    content = Content(F(390, 24), F(1), (30, 30))
+    clip = located(Clip(F(0), F(4), A, content=content), F(24), F(450, 30), F(30))
+    assert (clip.speed, clip.source) == (F(4, 5), 1 + F(4, 5))
+    back = located(Clip(F(0), F(4), A, content=content, reverse=True), F(24), F(450, 30), F(30))
+    assert (back.speed, back.source) == (F(4, 5), 1 + (F(390, 24) - 1 - 4) * F(4, 5))
+
+
+def test_an_edit_by_lengths_is_watched_like_one_by_speeds(tmp_path: Path) -> None:
+    file = numbered(tmp_path / "a.mp4", range(60), F(1, 30))
+    whole = {"seconds": "60/24", "offset": "12/24"}
+    told = {"fps": 24, "duration": 1, "clips": [{"file": str(file), "start": 0, "end": 1, "content": whole}]}
+    speeds = {**told["clips"][0], "source": "0.4", "speed": "0.8"}  # type: ignore[dict-item]
+    del speeds["content"]
+    assert pictures(read_edit(told)) == pictures(read_edit(told | {"clips": [speeds]}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"content": {"seconds": 0}}, "above 0"),
+        ({"content": {"seconds": 3}, "speed": 2}, "both content and speed"),
+        ({"content": {"seconds": 3, "trimmed": [1]}}, "two numbers"),
+        ({"content": {"second": 3}}, "no field"),
+    ],
+)
+def test_impossible_contents(fields: dict[str, object], complaint: str) -> None:
+    clip = {"file": "/a.mp4", "start": 0, "end": 1, **fields}
+    with pytest.raises(ValueError, match=complaint):
+        read_edit({"fps": 24, "duration": 1, "clips": [clip]})
