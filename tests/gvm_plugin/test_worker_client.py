@@ -135,6 +135,7 @@ def test_a_flood_on_standard_error_blocks_nobody(client: Client) -> None:
     worker = client("sys.stderr.write('noise ' * 50_000 + '\\n'); sys.stderr.flush()\n" + textwrap.dedent(ECHO))
     number = worker.request("score")
     assert worker.wait(number, 10)["event"] == "result"
+    worker.close()
     assert sum(map(len, worker.log)) >= 300_000 - 1
 
 
