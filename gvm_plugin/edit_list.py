@@ -13,8 +13,10 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -27,10 +29,14 @@ from gvm_plugin.timeline import Span
 LONGEST: Final = 24 * 3600  # seconds of an edit
 MOST_CLIPS: Final = 20_000
 SEAMLESS: Final = Fraction(1, 2000)  # seconds: what a soft split may lose by rounding
+MOST: Final = 10**7  # of any number in a request
+LOUDEST: Final = 1000  # factor of a volume
 SAME_SECONDS: Final = 0.002  # pictures shown so little apart are the same
 _KEY_BYTES: Final = 1 << 16  # read at either end of a file to know it again
 
 ROUNDED_FRAMES: Final = Fraction(3, 2)  # by which an editor's length of a clip may be off
+
+_NUMBER: Final = re.compile(r"[+-]?\d{1,25}([./]\d{1,25})?")
 
 Picture = list[list[Any]]  # what is shown: [key, seconds of the file, speed, way, for how long] of each part
 
@@ -358,8 +364,9 @@ def _read_sound(value: Any, name: str) -> EditSound:
         raise ValueError(f"{name}.volumes must be a list of [seconds, factor]")
     volumes = [(float(read_number(at, name)), float(read_number(volume, name))) for at, volume in points]
     volume = float(fields.number("volume", Fraction(1)))
-    if min([volume, *(factor for _, factor in volumes)]) < 0:
-        raise ValueError(f"{name}: a volume below 0 is none")
+    factors = [volume, *(factor for _, factor in volumes)]
+    if not (min(factors) >= 0 and max(factors) <= LOUDEST):
+        raise ValueError(f"{name}: volumes must lie between 0 and {LOUDEST}")
     return EditSound(
         start=start,
         end=end,
@@ -375,13 +382,14 @@ def _read_sound(value: Any, name: str) -> EditSound:
 
 def read_number(value: Any, name: str) -> Fraction:
     """An exact number from a JSON number or a text NUM/DEN."""
-    try:
-        if isinstance(value, str) and len(value) <= 60:
-            return Fraction(value)
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            return Fraction(value).limit_denominator(10**9)
-    except (ValueError, ZeroDivisionError):
-        pass
+    number: Fraction | None = None
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        with suppress(ZeroDivisionError):
+            number = Fraction(value)
+    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        number = Fraction(value).limit_denominator(10**9)
+    if number is not None and abs(number) <= MOST:
+        return number
     raise ValueError(f'{name} is {str(value)[:40]!r}; give a number or a text such as "1001/30000"')
 
 

@@ -82,7 +82,7 @@ class EditSource:
         bad: set[Path] = set()
         for path in dict.fromkeys(clip.file for clip in edit.clips if clip.file is not None):
             try:
-                self._files[path] = _look_at(path)
+                self._files[path] = _look_at(_no_device(path))
             except MediaError as err:
                 bad.add(path)
                 self.warnings.append(f"{err}; its place in the edit is black")
@@ -97,7 +97,7 @@ class EditSource:
         self._sounds: dict[Path, MediaInfo] = {}
         for path in dict.fromkeys(sound.file for sound in edit.audible):
             try:
-                self._sounds[path] = probe_sound(path)
+                self._sounds[path] = probe_sound(_no_device(path))
             except MediaError as err:
                 self.warnings.append(f"{err}; its place in the edit is silent")
         heard = (sound for sound in edit.audible if sound.file in self._sounds)
@@ -152,6 +152,13 @@ class EditSource:
 
 
 # --- pictures ----------------------------------------------------------------------------------------------------
+
+
+def _no_device(path: Path) -> Path:
+    """`path`; MediaError for pipes and devices, which one could wait for without end."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise MediaError(f"{shown_name(path)}: is no file but a pipe or device; name a file")
+    return path
 
 
 def _look_at(path: Path) -> _File:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 Answer = dict[str, Any]
 
+LONGEST_MARGIN: Final = 600  # seconds
+MOST_GAIN_DB: Final = 200
 LONGEST_TEXT: Final = 200  # of ids and names
 # Options that say something of a film's file; an edit has none.
 FILM_ONLY: Final = frozenset(
@@ -279,7 +281,10 @@ def _read_reach(value: Mapping[str, Any]) -> Reach | None:
     takes = value.get("takes")
     if not (isinstance(takes, list) and takes and isinstance(takes[0], Mapping)):
         return None
-    return Reach(*(float(read_number(takes[0].get(name, 0), name)) for name in ("lead", "tail", "ending")))
+    reach = [float(read_number(takes[0].get(name, 0), name)) for name in ("lead", "tail", "ending")]
+    if not all(0 <= seconds <= LONGEST_MARGIN for seconds in reach):
+        raise ValueError(f"lead, tail and ending of a take lie between 0 and {LONGEST_MARGIN} s; keep them as they are")
+    return Reach(*reach)
 
 
 def _check_ids(cues: list[EditCue]) -> None:
@@ -297,7 +302,10 @@ def _list(request: Mapping[str, Any], name: str) -> list[Any]:
 
 def _gain(request: Mapping[str, Any]) -> float | None:
     value = request.get("music_gain_db")
-    return None if value is None else float(read_number(value, "music_gain_db"))
+    gain_db = None if value is None else float(read_number(value, "music_gain_db"))
+    if gain_db is not None and abs(gain_db) > MOST_GAIN_DB:
+        raise ValueError(f"music_gain_db is {gain_db:g}; it must lie between -{MOST_GAIN_DB} and {MOST_GAIN_DB}")
+    return gain_db
 
 
 def _path(request: Mapping[str, Any], name: str, optional: bool = False) -> Any:

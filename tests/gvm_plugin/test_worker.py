@@ -207,11 +207,14 @@ def test_missing_files_are_told_and_the_rest_is_scored(
 ) -> None:
     edit["clips"][1]["file"] = str(tmp_path / "lost.mp4")
     edit["sounds"].append({"file": str(tmp_path / "lost.wav"), "start": 1, "end": 2})
+    os.mkfifo(tmp_path / "pipe")
+    edit["sounds"].append({"file": str(tmp_path / "pipe"), "start": 1, "end": 2})
     told: list[Event] = []
     number = worker.request("score", edit=edit, project="p", folder=str(tmp_path / "music"))
     result = worker.wait(number, 60, told.append)["result"]
     warnings = [event["message"] for event in told if event["event"] == "warning"]
-    assert len(warnings) == 2 and warnings == result["warnings"]
+    assert len(warnings) == 3 and warnings == result["warnings"]
+    assert "is no file but a pipe" in warnings[2]
     assert warnings[0].startswith("lost.mp4: there is no such file") and "black" in warnings[0]
     assert 4.0 in result["shots"]
     edit["clips"] = edit["clips"][1:]
@@ -234,6 +237,8 @@ def test_impossible_requests_are_answered_not_obeyed(
         ("score", {**good, "edit": {**edit, "fps": "24/0"}}),
         ("score", {**good, "edit": {**edit, "duration": -1}}),
         ("score", {**good, "edit": {**edit, "duration": 1e300}}),
+        ("score", {**good, "edit": {**edit, "duration": "1e999999999"}}),
+        ("score", {**good, "edit": {**edit, "clips": [{**clip, "source": 2**63}]}}),
         ("score", {**good, "edit": {**edit, "clips": [{**clip, "end": 0}]}}),
         ("score", {**good, "edit": {**edit, "clips": [{**clip, "file": "relative.mp4"}]}}),
         ("score", {**good, "edit": {**edit, "clips": [{**clip, "speed": 0}]}}),
