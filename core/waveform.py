@@ -29,6 +29,7 @@ from core.model import GVMGen
 from core.precision import Precision, best_precision, check, prepare
 from core.shapes import MUSIC_RATE
 from core.vision.picture import FrameEncoder, PictureFeatures
+from core.vision.tower import TowerFrames, best_dtype
 from core.windows import plan_windows
 
 if TYPE_CHECKING:
@@ -98,19 +99,22 @@ class WaveformModel:
         if diffusion is not None:
             _check_diffusion(diffusion)
         self._folder, self._diffusion, self._threads = folder, diffusion, threads
+        # "fp32" asked for means the published numbers all the way; else the tower may be as quick as it can.
+        self.tower_dtype = torch.float32 if precision == "fp32" else best_dtype(self.device)
         self.step_rate = Fraction(self.config.encodec.sample_rate, self.config.encodec.hop)
 
     def open_encoder(self) -> FrameEncoder:
         """A fresh vision encoder for one film: its tower, and the feature transformation that reads it."""
-        from core.vision.tower import TowerFrames, best_dtype
-
-        tower = checkpoint.load_tower(self._folder, self.config, self.device, best_dtype(self.device))
+        self._take_threads()
+        tower = checkpoint.load_tower(self._folder, self.config, self.device, self.tower_dtype)
         return TowerFrames(tower, self._model.features, self.config.frames_per_second)
 
     def generate_music(
         self, requests: Sequence[WaveRequest], progress: Progress | None = None
     ) -> Iterator[tuple[int, WaveTake]]:
         """Yield (number of the request, its take), each as soon as its codes are complete."""
+        self._take_threads()
+        _ = self._codec if self._diffusion is None else self._bands  # found damaged now rather than at the end
         config = self.config
         sampling = Sampling(config.guidance, config.top_k, config.temperature, config.top_p)
         engine = Engine(self._model.decoder, sampling)
@@ -160,10 +164,12 @@ class WaveformModel:
         audio[:, :count] = heard[:count].T  # one channel goes to both sides
         return audio
 
-    @cached_property
-    def _model(self) -> GVMGen:
+    def _take_threads(self) -> None:
         if self._threads is not None and self.device.type == "cpu":
             torch.set_num_threads(self._threads)
+
+    @cached_property
+    def _model(self) -> GVMGen:
         model, _, _ = checkpoint.load(self._folder, self.device, self._dtype)
         model.features.float()  # what it computes in is the encoder's matter
         for module in model.decoder.modules():

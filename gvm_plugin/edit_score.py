@@ -109,7 +109,7 @@ class EditJob:
         """What there is to see and hear, kept in the folder."""
         self.progress("analyse", 0.0)
         known_warnings = len(self.source.warnings)
-        place = self.cache.analysis_path(self.sha256, self.generator.weights_sha256)
+        place = self.cache.analysis_path(self.sha256, self.generator.encoder_sha256)
         try:
             found = Analysis.from_file(place)
         except (OSError, ValueError, KeyError, BadZipFile):  # not there, of another version, or damaged

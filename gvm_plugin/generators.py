@@ -104,9 +104,8 @@ class CueTake:
 class MusicGenerator(Protocol):
     """Makes cues from what its own encoder saw of the film.
 
-    licence: SPDX name or a sentence. weights_sha256: of the weights, as `gvm models` shows it; what the encoder sees
-    is kept under it. music_sha256: changes whenever the same request could sound otherwise. ignores: settings that it
-    can't obey. slow: so much so that one film at a time keeps the machine busy.
+    licence: SPDX name or a sentence. weights_sha256: of the weights, as `gvm models` shows it. ignores: settings that
+    it can't obey. slow: so much so that one film at a time keeps the machine busy.
     """
 
     name: str
@@ -115,6 +114,10 @@ class MusicGenerator(Protocol):
     weights_sha256: str
     ignores: frozenset[str]
     slow: bool
+
+    @property
+    def encoder_sha256(self) -> str:
+        """Stands for all that decides what its encoder sees of a film."""
 
     @property
     def music_sha256(self) -> str:
@@ -164,6 +167,11 @@ class StarterGenerator:
         self.licence: str = self._model.card.licence
         self.commercial_use: bool = self._model.card.commercial_use
         self.weights_sha256: str = self._model.sha256
+
+    @property
+    def encoder_sha256(self) -> str:
+        """Its weights alone decide."""
+        return self.weights_sha256
 
     @property
     def music_sha256(self) -> str:
@@ -248,8 +256,14 @@ class WaveformGenerator:
         self.licence = model.licence
         self.commercial_use = model.commercial_use and diffusion is None  # MultiBandDiffusion's weights are CC-BY-NC
         self.weights_sha256 = model.sha256
-        how = [self._model.precision, decoder, beats.VERSION if nudge else 0, TAKE_LUFS, sorted(model.files)]
+        formats = [self._model.precision, str(self._model.tower_dtype), decoder]
+        how = [*formats, beats.VERSION if nudge else 0, TAKE_LUFS, sorted(model.files)]
         self._music = hashlib.sha256(repr([model.sha256, how]).encode()).hexdigest()
+
+    @property
+    def encoder_sha256(self) -> str:
+        """Stands for its weights and the number format of its tower, which the decoder's precision has no part in."""
+        return hashlib.sha256(f"{self.weights_sha256} {self._model.tower_dtype}".encode()).hexdigest()
 
     @property
     def music_sha256(self) -> str:
@@ -381,6 +395,11 @@ class ToneGenerator:
     weights_sha256 = hashlib.sha256(b"tone 1").hexdigest()
     ignores: frozenset[str] = frozenset()
     slow = False
+
+    @property
+    def encoder_sha256(self) -> str:
+        """Its version alone decides."""
+        return self.weights_sha256
 
     @property
     def music_sha256(self) -> str:

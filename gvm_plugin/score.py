@@ -277,7 +277,7 @@ def _analyse(job: _Job, sha256: str) -> Analysis:
     from gvm_plugin.analysis import Analysis, analyse
 
     with job.stage("analyse") as tell:
-        place = job.cache.analysis_path(sha256, job.generator.weights_sha256)
+        place = job.cache.analysis_path(sha256, job.generator.encoder_sha256)
         try:
             known = Analysis.from_file(place)
         except (OSError, ValueError, KeyError, BadZipFile):  # not there, of another version, or damaged

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,22 @@ def test_gains_of_a_crossfade_keep_the_power(samples: int) -> None:
     assert rise.shape == fall.shape == (samples,)
     np.testing.assert_allclose(rise**2 + fall**2, 1, atol=1e-6)
     assert np.all(np.diff(rise) > 0) and np.array_equal(rise, fall[::-1])
+
+
+@pytest.mark.parametrize("film", [6, 4])  # the last cue ends before the film, or with it
+def test_a_take_without_an_ending_fades_out_where_no_other_takes_over(tmp_path: Path, film: int) -> None:
+    """Cue A joins B, B ends in silence: A's fade is the crossfade's alone, B's is as long as it asks for."""
+    tail = min(0.5, film - 4)
+    a, b = replace(ones(0, 2, tail=0.5), fade_seconds=1.5), replace(ones(2, 4, lead=0.5, tail=tail), fade_seconds=1.5)
+    music = assemble([a, b], film * RATE, tmp_path / "m.wav", crossfade_seconds=0.5)
+    sound = read(music)[0]
+    assert np.all(sound[DECLICK_SAMPLES : int(1.5 * RATE)] > 0.99), "A fades although B takes over"
+    end = to_samples(4 + tail)
+    begin = end - int(1.5 * RATE)
+    assert np.all(sound[2 * RATE : begin] > 0.99)
+    np.testing.assert_allclose(sound[begin:end], equal_power(end - begin)[1], atol=1e-5)
+    assert not sound[end:].any()
+    assert music.placed[-1].fade_out == end - begin
 
 
 def test_the_downbeat_stands_at_full_level_exactly_on_the_cut(tmp_path: Path) -> None:

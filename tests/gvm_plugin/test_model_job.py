@@ -18,6 +18,7 @@ from tiny_published import write_tiny
 
 from core.published.importer import import_checkpoint
 from core.vision.picture import PictureFeatures
+from core.vision.tower import best_dtype
 from core.waveform import WaveformModel, WaveRequest, WaveTake
 from gvm_plugin import cuesheet, cuesheet_reader
 from gvm_plugin.cache import Cache
@@ -174,18 +175,33 @@ def test_only_a_cue_that_changed_in_what_the_model_hears_is_written_anew(film: P
 def test_precision_and_nudging_make_other_takes_but_look_at_the_film_no_second_time(
     film: Path, written: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    score_video(film, options=TINY)
+    automatic = replace(TINY, precision="auto")
+    score_video(film, options=automatic)
 
     def fail(_: WaveformModel) -> None:
         raise AssertionError("the film was looked at again")
 
     monkeypatch.setattr(WaveformModel, "open_encoder", fail)
-    for number, changed in enumerate((replace(TINY, no_nudge=True), replace(TINY, precision="bf16")), 2):
+    for number, changed in enumerate((replace(automatic, no_nudge=True), replace(TINY, precision="bf16")), 2):
         score = score_video(film, options=replace(changed, overwrite=True))
         assert written == [1] * number
         again = render(score.outputs.sheet)
         assert written == [1] * number, "the sheet doesn't say how its takes were made"
         assert again.sheet.settings == score.sheet.settings
+
+
+def test_everything_that_decides_the_sound_is_in_the_key_of_a_take_and_nothing_else() -> None:
+    def keys(**changes: object) -> tuple[str, str]:
+        generator = load_generator("tiny", **changes)  # type: ignore[arg-type]
+        return generator.music_sha256, generator.encoder_sha256
+
+    music_key, encoder_key = keys(precision="bf16")
+    assert keys(precision="bf16") == (music_key, encoder_key)
+    assert keys(precision="bf16", nudge=False)[0] != music_key
+    assert keys(precision="fp16") != (music_key, encoder_key) and keys(precision="fp16")[1] == encoder_key
+    exact, automatic = keys(precision="fp32"), keys()  # a tower in half precision, where there is one, sees otherwise
+    assert (exact[1] == automatic[1]) == (best_dtype("cpu") is torch.float32)
+    assert (exact[0] == automatic[0]) == (best_dtype("cpu") is torch.float32)
 
 
 def test_what_is_finished_stays_when_the_job_is_interrupted(film: Path) -> None:
