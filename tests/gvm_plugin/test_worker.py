@@ -58,7 +58,7 @@ def edit(clip_factory: ClipFactory) -> dict[str, Any]:
 
 def ask(client: WorkerClient, do: str, **fields: Any) -> Event:
     """The last event of a request."""
-    return client.wait(client.request(do, **fields), 60)
+    return client.wait(client.request(do, **fields), 240)
 
 
 def score(client: WorkerClient, edit: dict[str, Any], folder: Path, **fields: Any) -> dict[str, Any]:
@@ -493,9 +493,40 @@ def test_the_starter_scores_an_edit(edit: dict[str, Any], tmp_path: Path) -> Non
     client = WorkerClient(command("starter"), cwd=str(ROOT))
     first = client.request("warm")
     second = client.request("score", edit=edit, project="p", folder=str(tmp_path), options={"style": "lofi"})
-    assert client.wait(first, 60)["result"]["model"] == "starter"
-    (cue,) = client.wait(second, 60)["result"]["cues"]
+    assert client.wait(first, 240)["result"]["model"] == "starter"
+    (cue,) = client.wait(second, 240)["result"]["cues"]
     sound, _ = soundfile.read(cue["takes"][0]["file"])
     assert abs(sound).max() > 0.05 and cue["takes"][0]["bars"]
     assert abs(cue["takes"][0]["hits"][0][0] - cue["takes"][0]["hits"][0][1]) < 0.02
+    client.close()
+
+
+def test_an_imported_model_in_an_edit_of_many_shapes(
+    clip_factory: ClipFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its encoder wants pictures as large as they are; its licence is told, or obeyed."""
+    from tiny_published import write_tiny
+
+    from core.published.importer import import_checkpoint
+
+    import_checkpoint(write_tiny(tmp_path / "published"), tmp_path / "models" / "tiny", "tiny")
+    monkeypatch.setenv("GVM_MODELS", str(tmp_path / "models"))
+    wide, tall = (str(clip_factory(f"f{size}", seconds=2, size=size)) for size in ((64, 36), (36, 64)))
+    edit = {"fps": 25, "duration": 4, "clips": [
+        {"file": wide, "start": 0, "end": 1}, {"file": tall, "start": 1, "end": 2},
+        {"file": wide, "start": 3, "end": 4, "speed": 2, "reverse": True},
+    ]}  # fmt: skip
+    client = WorkerClient(command(), cwd=str(ROOT))
+    fields: dict[str, Any] = {"edit": edit, "project": "p", "folder": str(tmp_path / "music")}
+    options = {"model": "tiny", "precision": "fp32", "no_nudge": True, "tempo": 90, "min_cue": 1}
+    refused = ask(client, "score", **fields, options=options | {"monetised": True})
+    assert refused["kind"] == "licence" and refused["remedy"]
+    told: list[Event] = []
+    event = client.wait(client.request("score", **fields, options=options), 240, told.append)
+    (cue, *_) = event["result"]["cues"]
+    sound, _ = soundfile.read(cue["takes"][0]["file"])
+    assert abs(sound).max() > 0 and cue["takes"][0]["ending"] > 0
+    warnings = [event["message"] for event in told if event["event"] == "warning"]
+    assert any("forbids films that earn money" in text for text in warnings)
+    assert any("tempo had no effect" in text for text in warnings)
     client.close()
