@@ -31,7 +31,7 @@ class StageBar:
         self._position = position
         self._prefix = f"{name}: " if name else ""
         self._bar: Any = None
-        self._stage, self._began = "", 0.0
+        self._stage, self._began, self._from = "", 0.0, 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -53,12 +53,15 @@ class StageBar:
         self._bar.refresh()
 
     def _left(self, stage: str, share: float) -> str:
-        """How long the stage will still take, where that is long enough to be worth saying."""
+        """How long the stage will still take, where that is long enough to be worth saying.
+
+        Counted from the first share that was told: what comes before, such as reading weights, isn't of its pace.
+        """
         now = time.monotonic()
-        if stage != self._stage:
-            self._stage, self._began = stage, now
-        took = now - self._began
-        left = took * (1 - share) / share if share > 0.01 and took > _TELLING_SECONDS else 0.0
+        if stage != self._stage or not self._from:
+            self._stage, self._began, self._from = stage, now, share
+        took, done = now - self._began, share - self._from
+        left = took * (1 - share) / done if done > 0.005 and took > _TELLING_SECONDS else 0.0
         return f", {left / 60:.0f} min left" if left > 90 else f", {left:.0f} s left" if left > _TELLING_SECONDS else ""
 
 
