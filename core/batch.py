@@ -62,7 +62,7 @@ class Batch:
         self._limit = -(-size.steps // _GROWTH) * _GROWTH
         # A CUDA graph is recorded for fixed addresses.
         self._growth = _GROWTH if device.type == "cpu" else self._limit
-        self._cache = decoder.new_cache(items * self._per, self._growth)
+        self.cache = decoder.new_cache(items * self._per, self._growth)
         self._picture = decoder.new_picture(items, max(size.vectors, 1))
         self._positions = torch.zeros(items, dtype=torch.long, device=device)
         self._index = torch.arange(items, device=device)
@@ -104,6 +104,12 @@ class Batch:
         """[K, steps + 1] as written so far."""
         return self._sequence[item, : steps + 1].t()
 
+    def seek(self, position: int) -> None:
+        """Let every item go on from sequence step `position`, whatever the cache holds before it: for measuring."""
+        self._make_room(position + 1)
+        self._positions.fill_(position)
+        self._sequence[:, position] = 0
+
     def move(self, source: int, target: int) -> None:
         """Item `target` goes on as a copy of `source`."""
         optional = [t for t in (self._control, self._forbidden, self._picture.added) if t is not None]
@@ -111,13 +117,13 @@ class Batch:
         shown = [self._picture.frame_times, self._picture.present, *self._picture.keys, *self._picture.values]
         for buffer in (*buffers, *shown, *optional):
             buffer[target] = buffer[source]
-        for cache in self._cache:
+        for cache in self.cache:
             cache.move(self._rows(source), self._rows(target))
 
     def _make_room(self, steps: int) -> None:
         """Let the cache hold `steps` steps."""
-        if steps > self._cache[0].steps:
-            for cache in self._cache:
+        if steps > self.cache[0].steps:
+            for cache in self.cache:
                 cache.grow(-(-steps // self._growth) * self._growth)
 
     def _rows(self, item: int) -> slice:
@@ -152,7 +158,7 @@ class Batch:
         positions = torch.arange(prompt, device=self._positions.device).expand(self._per, prompt)
         self._decoder.advance(
             rows(self._sequence).transpose(1, 2), self._picture.items(slice(item, item + 1)),
-            None if self._control is None else rows(self._control), rows(self._times), positions, self._cache,
+            None if self._control is None else rows(self._control), rows(self._times), positions, self.cache,
             self._rows(item),
         )  # fmt: skip
         self._positions[item] = prompt
@@ -166,7 +172,7 @@ class Batch:
         logits = self._decoder.advance(
             rows(self._sequence).transpose(1, 2), self._picture.items(slice(0, active)),
             None if self._control is None else rows(self._control), rows(self._times),
-            at.repeat_interleave(per)[:, None], self._cache, slice(0, active * per),
+            at.repeat_interleave(per)[:, None], self.cache, slice(0, active * per),
         ).float()  # fmt: skip
         sampling = self._sampling
         if per == 2:
