@@ -49,7 +49,7 @@ def test_the_music_is_all_the_way_down_whenever_someone_speaks(speech: list[Span
     seconds = np.arange(0, FILM, 0.01)
     gain = curve_db(keyframes, seconds)
     assert gain.min() >= -depth - 1e-9 and gain.max() <= 1e-9
-    for span in speech:
+    for span in (span for span in speech if span.start < FILM):  # what begins at the end is in no film
         inside = (seconds >= span.start - LOOKAHEAD_SECONDS + 1e-6) & (seconds <= span.end)
         np.testing.assert_allclose(gain[inside & (seconds < FILM)], -depth, atol=1e-6)
 
