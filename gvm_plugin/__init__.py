@@ -20,6 +20,7 @@ The modules, each importing only from those above it (tests/test_architecture.py
     measure, report, report_view    figures of a finished score; the page of a folder
     delivery         finished work into its place
     score            SPINE: analyse, spot, generate, assemble, mix, deliver
+    moviepy_fx, segments         effects for MoviePy; numpy arrays and pydub segments in and out
     workers          processes for several films at once
     folder           many films: status, errors, resume
     doctor           what this machine lacks, and the remedy
@@ -36,21 +37,54 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gvm_plugin.folder import score_folder as score_folder
+    from gvm_plugin.moviepy_fx import DuckUnder as DuckUnder
+    from gvm_plugin.moviepy_fx import GVMScore as GVMScore
+    from gvm_plugin.moviepy_fx import MatchLoudness as MatchLoudness
+    from gvm_plugin.moviepy_fx import ShotCrossfade as ShotCrossfade
+    from gvm_plugin.moviepy_fx import score_clip as score_clip
     from gvm_plugin.options import ScoreOptions as ScoreOptions
     from gvm_plugin.score import render as render
     from gvm_plugin.score import score_video as score_video
     from gvm_plugin.score import spot as spot
+    from gvm_plugin.segments import from_array as from_array
+    from gvm_plugin.segments import from_segment as from_segment
+    from gvm_plugin.segments import to_array as to_array
+    from gvm_plugin.segments import to_segment as to_segment
 
 __version__ = "0.1.0"
 
-__all__ = ["ScoreOptions", "render", "score_folder", "score_video", "spot"]
+__all__ = [
+    "DuckUnder",
+    "GVMScore",
+    "MatchLoudness",
+    "ScoreOptions",
+    "ShotCrossfade",
+    "from_array",
+    "from_segment",
+    "render",
+    "score_clip",
+    "score_folder",
+    "score_video",
+    "spot",
+    "to_array",
+    "to_segment",
+]
 
 _HOMES = {
+    "DuckUnder": "gvm_plugin.moviepy_fx",
+    "GVMScore": "gvm_plugin.moviepy_fx",
+    "MatchLoudness": "gvm_plugin.moviepy_fx",
     "ScoreOptions": "gvm_plugin.options",
+    "ShotCrossfade": "gvm_plugin.moviepy_fx",
+    "from_array": "gvm_plugin.segments",
+    "from_segment": "gvm_plugin.segments",
     "render": "gvm_plugin.score",
+    "score_clip": "gvm_plugin.moviepy_fx",
     "score_folder": "gvm_plugin.folder",
     "score_video": "gvm_plugin.score",
     "spot": "gvm_plugin.score",
+    "to_array": "gvm_plugin.segments",
+    "to_segment": "gvm_plugin.segments",
 }
 
 

@@ -53,6 +53,8 @@ PLUGIN_LAYERS = [
     "handoff",
     "delivery",
     "score",
+    "moviepy_fx",
+    "segments",
     "workers",
     "folder",
     "preflight",
@@ -126,6 +128,28 @@ def test_the_layers_of_the_hand_off_are_its_files() -> None:
     assert files == {"__init__", *HANDOFF_LAYERS}
 
 
+MOVIEPY_LAYERS = [
+    *("sound", "pictures", "progress", "scoring"),
+    *("gvm_score", "match_loudness", "duck_under", "shot_crossfade"),
+]
+
+
+@pytest.mark.parametrize("name", MOVIEPY_LAYERS)
+def test_the_effects_for_moviepy_are_layered_too(name: str) -> None:
+    used = imports_of(ROOT / "gvm_plugin" / "moviepy_fx" / f"{name}.py")
+    above = set(MOVIEPY_LAYERS[: MOVIEPY_LAYERS.index(name)])
+    inside = {other.split(".")[2] for other in used if other.startswith("gvm_plugin.moviepy_fx.")}
+    assert inside & set(MOVIEPY_LAYERS) <= above
+    outside = {other.split(".")[1] for other in used if other.startswith("gvm_plugin.")} & set(PLUGIN_LAYERS)
+    assert outside <= set(PLUGIN_LAYERS[: PLUGIN_LAYERS.index("moviepy_fx") + 1])
+    assert name == "scoring" or "gvm_plugin.score" not in used  # the other effects need no model
+
+
+def test_the_layers_of_the_effects_are_their_files() -> None:
+    files = {path.stem for path in (ROOT / "gvm_plugin" / "moviepy_fx").glob("*.py")}
+    assert files == {"__init__", *MOVIEPY_LAYERS}
+
+
 def test_core_knows_nothing_of_films() -> None:
     for path in (ROOT / "core").rglob("*.py"):
         assert not any(name.split(".")[0] == "gvm_plugin" for name in imports_of(path)), path
@@ -147,6 +171,15 @@ def test_bpy_stays_in_its_folder() -> None:
         for path in (ROOT / package).rglob("*.py"):
             if "blender" not in path.relative_to(ROOT).parts:
                 assert not any(name.split(".")[0] in ("bpy", "blf", "gpu") for name in imports_of(path)), path
+
+
+def test_the_add_on_for_blender_needs_nothing_but_blender() -> None:
+    for path in (ROOT / "gvm_plugin" / "blender").glob("*.py"):
+        others = {name.split(".")[0] for name in imports_of(path)} - set(sys.stdlib_module_names)
+        assert others <= {"bpy"}, path
+    assert {name.split(".")[0] for name in imports_of(ROOT / "gvm_plugin" / "worker_client.py")} <= set(
+        sys.stdlib_module_names
+    )
 
 
 def test_only_one_module_starts_programs() -> None:
@@ -181,6 +214,7 @@ def test_light_import(code: str) -> None:
         "moviepy",
         "ruamel.yaml",
         "opentimelineio",
+        "pydub",
     }
     assert not loaded & heavy
     if "--help" in code:

@@ -22,10 +22,13 @@ DISTRIBUTIONS = {
 }
 # Asked for, though no import statement names it.
 WITHOUT_IMPORT = {
+    "audioop-lts": "pydub imports it, from Python 3.13 on, which has no audioop of its own any more",
     "silero-vad": "its weights are read from its folder (gvm_plugin/speech.py)",
 }
 # Imported where it is there, not needed otherwise.
 OPTIONAL = {"tinysoundfont", "matplotlib", "audiocraft", "omegaconf"}
+# Inside of Blender alone.
+BLENDERS = {"bpy", "aud"}
 
 
 def declared() -> set[str]:
@@ -36,7 +39,7 @@ def declared() -> set[str]:
 def imported(folders: set[str]) -> set[str]:
     """Distributions of all third-party modules that the Python files in `folders` import anywhere."""
     names = {name.split(".")[0] for folder in folders for path in (ROOT / folder).rglob("*.py") for name in _of(path)}
-    return {DISTRIBUTIONS.get(name, name) for name in names - set(sys.stdlib_module_names) - OURS}
+    return {DISTRIBUTIONS.get(name, name) for name in names - set(sys.stdlib_module_names) - OURS - BLENDERS}
 
 
 def _of(path: Path) -> Iterator[str]:

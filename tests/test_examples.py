@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +13,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
+import av
+import matplotlib
 import mido
 import numpy as np
 import pytest
@@ -33,8 +37,8 @@ def load(name: str) -> Any:
 
 def test_all_examples_are_tested_here() -> None:
     text = Path(__file__).read_text()
-    scripts = [path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".sh")]
-    assert len(scripts) == 4
+    scripts = [path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".sh", ".ipynb")]
+    assert len(scripts) == 7
     assert all(f'"{name}"' in text for name in scripts)
 
 
@@ -92,3 +96,50 @@ def test_core_alone_makes_music_of_pictures(clip_factory: ClipFactory, tmp_path:
     assert np.abs(sound[:, 0] - sound[:, 1]).max() > 0.01  # stereo
     tracks = mido.MidiFile(out.with_suffix(".mid")).tracks
     assert sum(message.type == "note_on" for track in tracks for message in track) > 4
+
+
+def test_a_vlog_made_with_moviepy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "vlog.mp4"
+    load("05_moviepy_vlog.py").main(["-o", str(out), "--seconds", "2", "--model", "tone"])
+    said = capsys.readouterr().out
+    assert "cue A: 0.00 to 4.00 s, acoustic, 1 hit points" in said  # the join of the two clips
+    assert f"{out}: 4.00 s at -14.0 LUFS" in said
+    with av.open(str(out)) as film:
+        assert film.streams.video[0].frames == 100
+        assert film.streams.audio[0].rate == 48_000
+    assert list(tmp_path.iterdir()) == [out]  # and nothing temporary
+
+
+def test_a_folder_of_clips_as_one_edit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "edit.mp4"
+    load("06_moviepy_batch.py").main(["-o", str(out), "--seconds", "2", "--height", "180", "--model", "tone"])
+    said = capsys.readouterr().out
+    assert f"{out}: 5 clips, 10.00 s at -14.0 LUFS" in said
+    assert "4 of 4 joins are marked by the music" in said
+    music, rate = soundfile.read(tmp_path / "edit.music.wav")
+    assert (len(music), rate) == (480_000, 48_000)
+    assert "style:" in (tmp_path / "edit.cues.yaml").read_text()
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_the_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Cell by cell, as Jupyter would; only the model is the quick one."""
+    matplotlib.use("agg")
+    (tmp_path / "vlogs").mkdir()
+    shutil.copy(EXAMPLES / "vlogs" / "making-dumplings.mp4", tmp_path / "vlogs")
+    monkeypatch.chdir(tmp_path)
+    notebook = json.loads((EXAMPLES / "07_moviepy_notebook.ipynb").read_text(encoding="utf-8"))
+    names: dict[str, Any] = {}
+    for number, cell in enumerate(notebook["cells"]):
+        if cell["cell_type"] == "code":
+            assert (cell["outputs"], cell["execution_count"]) == ([], None)
+            source = "".join(cell["source"]).replace('MODEL = "starter"', 'MODEL = "tone"')
+            exec(compile(source, f"cell {number}", "exec"), names)
+    said = capsys.readouterr().out
+    assert "A Span(start=0.0, end=10.0) lofi" in said
+    assert "10.00 s, librosa hears" in said
+    assert len(names["segment"]) == 10_000
+    assert soundfile.info(tmp_path / "music.wav").frames == 480_000
+    with av.open(str(tmp_path / "scored.mp4")) as film:
+        assert film.streams.video[0].frames == 250
+        assert len(film.streams.audio) == 1

@@ -19,15 +19,21 @@ PARAMETERS = {
     "score_video": ("video", "out", "options", "generator", "progress"),
     "score_folder": ("folder", "out", "options", "recursive", "jobs", "generator", "progress", "done"),
     "spot": ("video", "out", "options", "generator", "progress"),
-    "render": ("sheet_path", "out", "generator", "progress", "device", "monetised", "overwrite"),
+    "render": ("sheet_path", "out", "generator", "progress", "device", "monetised", "overwrite", "export"),
+    "score_clip": ("clip", "options", "generator", "logger", "sheet", "project", "folder"),
+    "to_array": ("sound", "rate", "mono"),
+    "from_array": ("samples", "rate"),
+    "to_segment": ("sound", "rate", "bits"),
+    "from_segment": ("segment",),
 }
+EFFECTS = ("DuckUnder", "GVMScore", "MatchLoudness", "ShotCrossfade")  # for MoviePy
 
 
 def test_a_star_import_gives_the_public_names_and_nothing_else() -> None:
     program = "before = set(dir()); from gvm_plugin import *; print(sorted(set(dir()) - before - {'before'}))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == str(sorted(gvm_plugin.__all__))
-    assert sorted(gvm_plugin.__all__) == sorted([*PARAMETERS, "ScoreOptions"])
+    assert sorted(gvm_plugin.__all__) == sorted([*PARAMETERS, *EFFECTS, "ScoreOptions"])
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

@@ -185,7 +185,10 @@ def tree() -> dict[str, set[str]]:
     return listed
 
 
-@pytest.mark.parametrize("folder", ["core", "core/starter", "gvm_plugin", "gvm_plugin/handoff", "scripts", "examples"])
+@pytest.mark.parametrize(
+    "folder",
+    ["core", "core/starter", "gvm_plugin", "gvm_plugin/handoff", "gvm_plugin/moviepy_fx", "scripts", "examples"],
+)
 def test_the_tree_of_files_is_the_real_one(folder: str) -> None:
     real = {
         path.name + "/" * path.is_dir()
