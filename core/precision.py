@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from core.decoder import Decoder, DecoderLayer
 from core.errors import ModelError
-from core.layers import StackedProjection
+from core.layers import StackedProjection, TimeWindow
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 
@@ -143,6 +143,11 @@ def prepare(decoder: Decoder, precision: Precision) -> Decoder:
     joint = torch.cat([head.weight for head in decoder.linears if isinstance(head, nn.Linear)])
     decoder.joint_heads = linear(joint, precision, device)
     decoder.linears = nn.ModuleList()
+    for module in decoder.modules():
+        if isinstance(
+            module, nn.LayerNorm | nn.Linear | TimeWindow
+        ):  # what isn't replaced computes in single precision
+            module.float()
     decoder.emb.to(_TYPES[precision])
     decoder.keep_cache_in(_TYPES[precision])
     return decoder

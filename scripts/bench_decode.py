@@ -97,7 +97,8 @@ def measure(arguments: argparse.Namespace, config: DecoderConfig) -> dict[str, A
     else:
         memory = [peak_memory(arguments, *side) for side in memory_sides(arguments)]
     return {
-        "scale": "quick" if arguments.quick else arguments.scale, "device": arguments.device, "clock": "cpu" if arguments.cpu_time else "wall",
+        "scale": "quick" if arguments.quick else arguments.scale, "device": arguments.device,
+        "clock": "cpu" if arguments.cpu_time else "wall",
         "threads": arguments.threads, "decoder_weights": weights, "bandwidth_gb_s": bandwidth,
         "floor_s": {p: floor(weights, p, bandwidth) for p in arguments.precisions},
         "quality": quality, "steps": steps, "window_average_s_per_step": windows,

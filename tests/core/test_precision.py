@@ -178,3 +178,9 @@ def test_small_decoders_keep_their_weights(decoder: Decoder, monkeypatch: pytest
     monkeypatch.setattr(precision, "_SMALL_WIDTH", 512)
     before = decoder.state_dict()
     assert prepare(decoder, "fp32").state_dict().keys() == before.keys()
+
+
+def test_weights_read_in_half_precision_decode_too(decoder: Decoder) -> None:
+    engine = Engine(prepare(decoder.half(), "fp16"), Sampling(top_k=10))
+    (codes,) = engine.generate([make_job(0)])
+    assert codes.shape == (4, 24)
