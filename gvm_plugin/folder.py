@@ -201,6 +201,13 @@ def settings_key(options: ScoreOptions) -> str:
     return content_key(__version__, {name: str(value) for name, value in fields.items()})
 
 
+def weights_key(model: ModelInfo | MusicGenerator) -> str:
+    """Stands for all files of a model: another codec under the same name makes other music of the same weights."""
+    if isinstance(model, ModelInfo):
+        return content_key(model.sha256, sorted(model.files)) if model.slow else model.sha256
+    return model.weights_sha256
+
+
 def sheet_key(path: Path) -> str:
     """Stands for what the cue sheet at `path` asks for, however it is written; "unreadable" if a person broke it."""
     try:
@@ -245,13 +252,13 @@ def _skipped(film: Film, out: Path, options: ScoreOptions, weights_sha256: str) 
 
 
 def _score_film(
-    film: Film, generator: MusicGenerator, progress: Progress | None, *, out: Path, options: ScoreOptions
+    film: Film, generator: MusicGenerator, progress: Progress | None, *, out: Path, options: ScoreOptions, weights: str
 ) -> FilmResult:
     """What becomes of one film; all that goes wrong is in the result and in the film's record."""
     from gvm_plugin.report import VideoReport
 
     try:
-        return FilmResult(film, _score_anew(film, generator, progress, out, options))
+        return FilmResult(film, _score_anew(film, generator, progress, out, options, weights))
     except Exception as err:  # noqa: BLE001  the one place where nothing may stop the others
         error, remedy = describe(err)
         if not isinstance(err, GVMError):
@@ -262,7 +269,7 @@ def _score_film(
 
 
 def _score_anew(
-    film: Film, generator: MusicGenerator, progress: Progress | None, out: Path, options: ScoreOptions
+    film: Film, generator: MusicGenerator, progress: Progress | None, out: Path, options: ScoreOptions, weights: str
 ) -> VideoReport:
     """Score the film and keep its record."""
     before = read_json(record_path(out, film))
@@ -287,7 +294,7 @@ def _score_anew(
         "film": film.name,
         "sha256": score.sheet.sha256,
         "settings": settings_key(options),
-        "weights_sha256": generator.weights_sha256,
+        "weights_sha256": weights,
         "files": files,
         "sheet": score.outputs.sheet.name,
         "sheet_key": sheet_key(score.outputs.sheet),
@@ -344,17 +351,17 @@ def _each(
     if isinstance(model, ModelInfo) and model.problem:
         raise ModelError(f"model {model.name}: {model.problem}")
     tell_licence(model, options.monetised)
-    weights_sha256 = model.sha256 if isinstance(model, ModelInfo) else model.weights_sha256
+    weights = weights_key(model)
     left = []
     for film in films:
-        skipped = _skipped(film, out, options, weights_sha256)
+        skipped = _skipped(film, out, options, weights)
         if skipped is None:
             left.append(film)
         else:
             yield skipped
     count = min(jobs or usual_count(len(left), model.slow), len(left))
     if count > 1:
-        work = partial(_score_film, out=out, options=options)
+        work = partial(_score_film, out=out, options=options, weights=weights)
         left.sort(key=_file_size, reverse=True)  # the longest first, so that no core waits long for the last one
         tell = None if progress is None else partial(_tell, progress)
         for film, result in in_processes(left, work, options, count, tell):
@@ -363,7 +370,7 @@ def _each(
         generator = generator or open_generator(options)
         for film in left:
             each = partial(progress, film.video) if progress is not None else None
-            yield _score_film(film, generator, each, out=out, options=options)
+            yield _score_film(film, generator, each, out=out, options=options, weights=weights)
 
 
 def _tell(progress: FilmProgress, film: Film, stage: str, share: float) -> None:

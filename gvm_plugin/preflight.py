@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Final
 
 from core.errors import GVMError
 from gvm_plugin.cache import FOLDER, read_json
-from gvm_plugin.folder import Film, describe, reason_to_skip
+from gvm_plugin.folder import Film, describe, reason_to_skip, weights_key
+from gvm_plugin.models import find_model
 from gvm_plugin.options import ScoreOptions
 from gvm_plugin.score import bytes_needed
 
@@ -61,7 +62,8 @@ def free_bytes(out: Path) -> int:
 def _forecast(film: Film, out: Path, options: ScoreOptions, generator: MusicGenerator, pace: float | None) -> Forecast:
     from gvm_plugin.probe import probe
 
-    skipped = reason_to_skip(film, out, options, generator.weights_sha256)
+    weights = weights_key(find_model(options.model) if generator.slow else generator)
+    skipped = reason_to_skip(film, out, options, weights)
     if skipped is not None:
         return Forecast(film, skip=skipped[0])
     try:

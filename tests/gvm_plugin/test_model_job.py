@@ -23,7 +23,9 @@ from core.waveform import WaveformModel, WaveRequest, WaveTake
 from gvm_plugin import cuesheet, cuesheet_reader
 from gvm_plugin.cache import Cache
 from gvm_plugin.cli import run
+from gvm_plugin.folder import weights_key
 from gvm_plugin.generators import CueRequest, WaveformGenerator, load_generator
+from gvm_plugin.models import find_model
 from gvm_plugin.options import ScoreOptions
 from gvm_plugin.score import render, score_video, spot
 from gvm_plugin.takes import TakeMaker
@@ -204,6 +206,13 @@ def test_everything_that_decides_the_sound_is_in_the_key_of_a_take_and_nothing_e
     assert (exact[0] == automatic[0]) == (best_dtype("cpu") is torch.float32)
 
 
+def test_another_codec_under_the_same_name_is_another_model(models: Path) -> None:
+    info = find_model("tiny")
+    files = tuple((name, "0" * 64 if name == "codec.safetensors" else sha256) for name, sha256 in info.files)
+    assert weights_key(replace(info, files=files)) != weights_key(info) != info.sha256
+    assert WaveformGenerator(replace(info, files=files)).music_sha256 != WaveformGenerator(info).music_sha256
+
+
 def test_what_is_finished_stays_when_the_job_is_interrupted(film: Path) -> None:
     """Two cues, the first shorter: Ctrl-C comes once its take is complete; the second run makes the other alone."""
     sheet, _ = spot(film, options=TINY)
@@ -238,7 +247,10 @@ def test_what_is_finished_stays_when_the_job_is_interrupted(film: Path) -> None:
 
 
 def test_a_folder_says_the_licence_once_and_works_on_one_film_at_a_time(
-    film: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    film: Path,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("a large model was opened in several processes")
@@ -256,6 +268,8 @@ def test_a_folder_says_the_licence_once_and_works_on_one_film_at_a_time(
     caplog.clear()
     assert run(arguments) == 0  # nothing to do, and still the licence is said
     assert [record.getMessage() for record in caplog.records if "licence" in record.getMessage()] == [LICENCE]
+    assert run([*arguments[:-1], "--dry-run"]) == 0
+    assert capsys.readouterr().out.count("finished and unchanged") == 2
 
 
 # --- what is refused, before anything is read ----------------------------------------------------------------------
