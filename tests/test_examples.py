@@ -25,6 +25,10 @@ EXAMPLES = ROOT / "examples"
 
 ClipFactory = Callable[..., Path]
 
+MOVIEPY_LEAVES_PIPES = pytest.mark.filterwarnings(  # of readers that came to their end, to the garbage collector
+    "ignore:Exception ignored in. <_io.FileIO:pytest.PytestUnraisableExceptionWarning"
+)
+
 
 def load(name: str) -> Any:
     """The example as a module, not yet run."""
@@ -98,6 +102,7 @@ def test_core_alone_makes_music_of_pictures(clip_factory: ClipFactory, tmp_path:
     assert sum(message.type == "note_on" for track in tracks for message in track) > 4
 
 
+@MOVIEPY_LEAVES_PIPES
 def test_a_vlog_made_with_moviepy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "vlog.mp4"
     load("05_moviepy_vlog.py").main(["-o", str(out), "--seconds", "2", "--model", "tone"])
@@ -110,6 +115,7 @@ def test_a_vlog_made_with_moviepy(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert list(tmp_path.iterdir()) == [out]  # and nothing temporary
 
 
+@MOVIEPY_LEAVES_PIPES
 def test_a_folder_of_clips_as_one_edit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "edit.mp4"
     load("06_moviepy_batch.py").main(["-o", str(out), "--seconds", "2", "--height", "180", "--model", "tone"])
@@ -122,6 +128,7 @@ def test_a_folder_of_clips_as_one_edit(tmp_path: Path, capsys: pytest.CaptureFix
     assert len(list(tmp_path.iterdir())) == 3
 
 
+@MOVIEPY_LEAVES_PIPES
 def test_the_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Cell by cell, as Jupyter would; only the model is the quick one."""
     matplotlib.use("agg")

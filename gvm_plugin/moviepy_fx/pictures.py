@@ -24,7 +24,8 @@ from gvm_plugin.moviepy_fx.sound import length_of, read_sound
 from gvm_plugin.probe import AudioTrack, MediaInfo, Sound
 from gvm_plugin.timeline import SAMPLE_RATE
 
-DEFAULT_FPS: Final = 24.0  # of clips that don't say theirs: stills, colours, drawings
+LEAST_FPS: Final = 24.0  # looked at, also of stills, which have no rate: two cuts are so many pictures apart at least
+LEAST_FPS_ALMOST: Final = 23.9
 MOST_FPS: Final = 30.5  # looked at; of faster clips every second picture, or every third
 HIGHEST: Final = 540  # lines; larger pictures are made smaller before anything else
 WHOLE_PICTURE: Final = 0.6  # share of the frame from which on a clip in a composition counts as a shot, not as a title
@@ -134,9 +135,9 @@ def _small(image: Picture) -> Picture:
 
 
 def _rate_of(clip: VideoClip) -> Fraction:
-    """Pictures looked at per second: all of them up to 30, of faster clips every second one or fewer."""
-    fps = float(getattr(clip, "fps", None) or DEFAULT_FPS)
-    return Fraction(fps).limit_denominator(1001) / math.ceil(fps / MOST_FPS)
+    """Pictures looked at per second: the clip's own rate, slower ones multiplied, faster ones divided by a whole number."""
+    fps = float(getattr(clip, "fps", None) or LEAST_FPS)
+    return Fraction(fps).limit_denominator(1001) * math.ceil(LEAST_FPS_ALMOST / fps) / math.ceil(fps / MOST_FPS)
 
 
 def joins(clip: Any) -> tuple[float, ...]:
