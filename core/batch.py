@@ -59,9 +59,9 @@ class Batch:
         device, streams = decoder.device, decoder.config.streams
         self.items = items
         self._per = 2 if sampling.guidance != 1 else 1
-        self._limit = -(-size.steps // _GROWTH) * _GROWTH
+        self._limit = size.steps
         # A CUDA graph is recorded for fixed addresses.
-        self._growth = _GROWTH if device.type == "cpu" else self._limit
+        self._growth = min(_GROWTH, size.steps) if device.type == "cpu" else size.steps
         self.cache = decoder.new_cache(items * self._per, self._growth)
         self._picture = decoder.new_picture(items, max(size.vectors, 1))
         self._positions = torch.zeros(items, dtype=torch.long, device=device)
@@ -124,7 +124,7 @@ class Batch:
         """Let the cache hold `steps` steps."""
         if steps > self.cache[0].steps:
             for cache in self.cache:
-                cache.grow(-(-steps // self._growth) * self._growth)
+                cache.grow(min(-(-steps // self._growth) * self._growth, self._limit))
 
     def _rows(self, item: int) -> slice:
         return slice(item * self._per, (item + 1) * self._per)
