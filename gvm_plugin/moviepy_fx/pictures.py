@@ -135,7 +135,7 @@ def _small(image: Picture) -> Picture:
 
 
 def _rate_of(clip: VideoClip) -> Fraction:
-    """Pictures looked at per second: the clip's own rate, slower ones multiplied, faster ones divided by a whole number."""
+    """Pictures looked at per second: the clip's own, a slow one multiplied and a fast one divided by a whole number."""
     fps = float(getattr(clip, "fps", None) or LEAST_FPS)
     return Fraction(fps).limit_denominator(1001) * math.ceil(LEAST_FPS_ALMOST / fps) / math.ceil(fps / MOST_FPS)
 

@@ -31,6 +31,10 @@ class Progress:
         if kind is None:
             self._show(100)
             self._logger(message="gvm - Done.")
+            return
+        for bar in getattr(self._logger, "tqdm_bars", {}).values():  # else it would stay under what is told next
+            if bar is not None:
+                bar.close()
 
     def part(self, stage: str) -> Ticks:
         """The function that takes the share done of a stage, 0..1."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from typing import Final
 
 from moviepy import VideoClip
 
+from core.errors import DeliveryError
 from gvm_plugin import spotting
 from gvm_plugin.analysis import Analysis, analyse_film
 from gvm_plugin.cache import Cache
@@ -32,7 +34,7 @@ from gvm_plugin.moviepy_fx.progress import Logger, Progress, Ticks
 from gvm_plugin.moviepy_fx.sound import SoundClip
 from gvm_plugin.options import ScoreOptions
 from gvm_plugin.probe import Sound
-from gvm_plugin.score import licensed
+from gvm_plugin.score import bytes_needed, licensed
 from gvm_plugin.takes import TakeMaker, Takes, chosen_takes, ignored_settings, margins
 from gvm_plugin.timeline import to_samples
 
@@ -124,7 +126,9 @@ def score_into(
     source = ClipSource(clip)
     generator = _generator_of(options) if generator is None else licensed(generator, options)
     with Progress(logger) as progress, TemporaryDirectory(prefix="gvm-") as temporary:
-        cache = Cache(Path(temporary if folder is None else folder))
+        work = Path(temporary)
+        _check_room(source.seconds, work)
+        cache = Cache(work if folder is None else Path(folder))
         # 1. What is there to see and hear?
         analysis = analyse_film(source, generator.open_encoder(), progress.part("analyse"))
         give_memory_back()
@@ -136,12 +140,21 @@ def score_into(
         takes = TakeMaker(cache, generator, analysis.features, sheet, film=project).make(progress.part("generate"))
 
         # 4. One track, ducked under the clip's own sound, at its loudness.
-        work = Path(temporary)
         mixed = _mix(source, sheet, takes, work, progress.part("mix"))
         warnings = (*sheet.warnings, *ignored_settings(generator, sheet), *mixed.warnings)
         for warning in warnings:
             log.warning("%s", warning)
         yield _Made(sheet, mixed, warnings)
+
+
+def _check_room(seconds: float, work: Path) -> None:
+    """DeliveryError where there is too little room for temporary files."""
+    needed, free = bytes_needed(seconds, film_bytes=0), shutil.disk_usage(work).free
+    if free < needed:
+        raise DeliveryError(
+            f"{work.parent}: has {free / 1e6:.0f} MB of room for temporary files, the clip needs about "
+            f"{needed / 1e6:.0f} MB; make room, or set TMPDIR to another folder"
+        )
 
 
 _kept: dict[ScoreOptions, MusicGenerator] = {}  # that of the last clip: the next one mostly wants the same

@@ -98,6 +98,8 @@ def sample(sound: AudioClip, seconds: Samples) -> Block:
     except OSError as err:  # MoviePy's reader, asked for nothing but what lies outside of the file
         log.debug("outside of its file: %s", err)
         return np.zeros((2, len(seconds)), np.float32)
+    if values.shape[:1] != (len(seconds),):  # the same at all moments, such as lambda t: [0, 0]
+        values = np.broadcast_to(values, (len(seconds), max(1, values.size)))
     values = values.reshape(len(seconds), -1)
     left, right = values[:, 0], values[:, min(1, values.shape[1] - 1)]
     return np.stack([left, right])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
@@ -29,12 +30,14 @@ from moviepy import (
 )
 from moviepy.audio.AudioClip import AudioArrayClip
 
-from core.errors import MediaError
+from core.errors import DeliveryError, LicenceError, MediaError
+from gvm_plugin.generators import ToneGenerator
 from gvm_plugin.loudness import measure_loudness
 from gvm_plugin.moviepy_fx import DuckUnder, GVMScore, MatchLoudness, ScoreClip, ShotCrossfade, score_clip
 from gvm_plugin.moviepy_fx.pictures import joins
 from gvm_plugin.moviepy_fx.sound import SoundClip, detect_speech, read_sound
 from gvm_plugin.options import ScoreOptions
+from gvm_plugin.probe import probe, read_audio_blocks
 from gvm_plugin.timeline import HitPoint
 
 RATE = 48_000
@@ -309,6 +312,10 @@ def test_its_settings_are_those_of_every_score() -> None:
     assert set(options) - set(settings) == elsewhere
 
 
+class Forbidding(ToneGenerator):
+    commercial_use = False
+
+
 def test_what_cant_be_scored_is_said_in_one_line() -> None:
     with pytest.raises(ValueError, match="style is 'jazz'; choose one of auto, cinematic"):
         GVMScore(style="jazz")
@@ -316,8 +323,17 @@ def test_what_cant_be_scored_is_said_in_one_line() -> None:
         ColorClip((32, 32), color=(9, 9, 9)).with_effects([GVMScore(**TONE)])
     with pytest.raises(ValueError, match="AudioArrayClip has no picture to score; give a video clip"):
         noise(1.0).with_effects([GVMScore(**TONE)])
+    with pytest.raises(LicenceError, match=r"tone: its licence .* forbids films that earn money"):
+        shot(1).with_effects([GVMScore(generator=Forbidding(), monetised=True, logger=None)])
     with pytest.raises(MediaError, match=r"the clip: lasts 0\.25 s; films from 0\.5 s up can be scored"):
         shot(1, 0.25).with_effects([GVMScore(**TONE)])
+
+
+def test_too_little_room_is_told_before_the_work(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
+    usage = type(shutil.disk_usage(temporary))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**12, 10**12, 10**6))
+    with pytest.raises(DeliveryError, match="has 1 MB of room for temporary files, the clip needs about 4 MB"):
+        shot(1).with_effects([GVMScore(**TONE)])
 
 
 # --- progress, temporary files -----------------------------------------------------------------------------------
@@ -403,6 +419,25 @@ def test_moviepys_reader_beyond_its_end(tmp_path: Path) -> None:
     end = round(1.3 * RATE)
     assert level_db(heard[:, end - 480 : end]) > -25
     assert level_db(heard[:, end + 100 :]) < -100
+
+
+def test_silence_as_people_write_it_in_moviepy() -> None:
+    silent = shot(1).with_audio(AudioClip(lambda t: [0, 0], duration=2.0, fps=RATE))
+    assert not np.concatenate(list(read_sound(silent.audio, 2.0)), axis=1).any()
+
+
+def test_the_end_of_a_film_is_heard_once(clip_factory: ClipFactory, opened: Callable[[Path], VideoFileClip]) -> None:
+    """MoviePy's samples of a compressed track against our own decoder's, up to the last."""
+    film = clip_factory("film", seconds=3.0, audio="speechlike")
+    ours = np.concatenate(list(read_audio_blocks(probe(film))), axis=1)
+    clip = opened(film)
+    theirs = np.concatenate(list(read_sound(clip.audio, clip.duration)), axis=1)
+    count = ours.shape[1]
+    assert abs(count - theirs.shape[1]) < RATE / 25
+    for first, last in ((0, RATE), (RATE, 2 * RATE), (count - RATE // 2, count - 500)):
+        part = slice(first + 100, last)
+        assert level_db(theirs[:, part] - ours[:, part]) < level_db(ours[:, part]) - 40
+    assert np.abs(theirs[:, count:]).max(initial=0.0) < 1e-3
 
 
 def test_two_clips_dont_sound_together_where_they_meet() -> None:
