@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import gc
+import importlib
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -597,3 +600,26 @@ def test_all_effects_together_on_files_of_odd_rates(
     scored = edit.with_effects([ShotCrossfade(0.3), GVMScore(**TONE), MatchLoudness(-16)])
     assert int(scored.audio.duration * RATE) == round(edit.duration * RATE)
     assert lufs_of(scored.audio) == pytest.approx(-16, abs=0.3)
+
+
+# --- the model that ships, the page --------------------------------------------------------------------------------
+
+
+def test_the_line_of_the_readme_with_the_model_that_ships() -> None:
+    clip = concatenate_videoclips([shot(1, 1.5), shot(2, 1.5)]).with_audio(noise(3.0, level=0.01))
+    scored = clip.with_effects([GVMScore(style="cinematic", seed=3, logger=None)])
+    assert int(scored.audio.duration * RATE) == 3 * RATE
+    assert scored.audio.lufs == pytest.approx(-14, abs=0.5)
+    assert [cue.style for cue in scored.audio.sheet.cues] == ["cinematic"]
+    assert level_db(samples_of(scored.audio.music)) > -30
+
+
+def test_the_page_tells_of_every_setting_and_its_python_is_python() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "moviepy.md").read_text(encoding="utf-8")
+    names = [field.name for kind in (GVMScore, ShotCrossfade, MatchLoudness, DuckUnder) for field in fields(kind)]
+    assert [name for name in names if not re.search(rf"\b{name}\b", page)] == []
+    for block in re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom):
+                module = importlib.import_module(str(node.module))
+                assert all(hasattr(module, alias.name) for alias in node.names)
