@@ -27,6 +27,7 @@ from gvm_plugin.models import (
     MODEL_FILE,
     PART_FILE,
     ModelInfo,
+    claimed,
     find_installed,
     licence_in_words,
     models_folder,
@@ -96,33 +97,39 @@ def find_remote(name: str) -> Remote:
 def pull(name: str, progress: Progress | None = None, overwrite: bool = False) -> ModelInfo:
     """Fetch `name` from the hub, or what of it is missing; what then lies there.
 
-    Raises ModelError (unknown, refused, no connection, wrong bytes) or DeliveryError (no room, no right to write).
+    Raises ModelError (unknown, refused, no connection, wrong bytes, being fetched already) or DeliveryError (no room,
+    no right to write).
     Interrupted, it can be called again and goes on.
     """
     remote = find_remote(name)
     _endpoint()  # huggingface_hub can't even be imported with some wrong ones
     folder = models_folder() / name
-    if (folder / PART_FILE).is_file() and not overwrite:
-        raise ModelError(f"{name} is there already, in {folder}; --overwrite fetches it again where it changed")
-    if (folder / MODEL_FILE).exists():
-        raise ModelError(f"a model of your own has the name {name}, in {folder}; rename that folder first")
-    with _writing(folder):
+    with claimed(name), _writing(folder):
+        if (folder / PART_FILE).is_file() and not overwrite:
+            raise ModelError(f"{name} is there already, in {folder}; --overwrite fetches it again where it changed")
+        if (folder / MODEL_FILE).exists():
+            raise ModelError(f"a model of your own has the name {name}, in {folder}; rename that folder first")
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            commit, files = _listing(remote, folder)
-        except _NoConnection as err:
-            if not _complete(remote, folder):
-                raise
-            _finish(remote, folder, f"put there by hand, not compared with the hub ({err.reason})", "")
-            return find_installed(name)
-        missing = [file for file in files if not _is_right(folder / file.name, file)]
-        _check_room(folder, sum(file.size - _part_size(folder, file) for file in missing), remote)
-        if missing:
-            (folder / PART_FILE).unlink(missing_ok=True)
-        for file in missing:
-            _fetch(remote, commit, file, folder, progress)
-        _finish(remote, folder, f"{_page(remote)}/tree/{commit}", commit)
+        _fetch_missing(remote, folder, progress)
     return find_installed(name)
+
+
+def _fetch_missing(remote: Remote, folder: Path, progress: Progress | None) -> None:
+    """Complete the folder: by what the hub lists now, or, where it can't be reached, by what was put there."""
+    try:
+        commit, files = _listing(remote, folder)
+    except _NoConnection as err:
+        if not _complete(remote, folder):
+            raise
+        _finish(remote, folder, f"put there by hand, not compared with the hub ({err.reason})", "")
+        return
+    missing = [file for file in files if not _is_right(folder / file.name, file)]
+    _check_room(folder, sum(file.size - _part_size(folder, file) for file in missing), remote)
+    if missing:
+        (folder / PART_FILE).unlink(missing_ok=True)
+    for file in missing:
+        _fetch(remote, commit, file, folder, progress)
+    _finish(remote, folder, f"{_page(remote)}/tree/{commit}", commit)
 
 
 class _NoConnection(ModelError):

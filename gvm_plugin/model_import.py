@@ -10,7 +10,7 @@ from typing import Final
 
 from core.errors import DeliveryError, ModelError
 from gvm_plugin.hub import REMOTES
-from gvm_plugin.models import ModelInfo, check_name, find_model, is_name, models_folder, remove_model
+from gvm_plugin.models import ModelInfo, check_name, claimed, find_model, is_name, models_folder, put_in_place
 
 _ROOM: Final = 1.1  # free space wanted, of the size of what is imported
 
@@ -31,21 +31,21 @@ def import_model(
     check_name(name)
     if any(name == remote.name for remote in REMOTES):
         raise ModelError(f"the name {name!r} is kept for what `gvm models pull {name}` fetches; choose another --name")
+    if not source.exists():
+        raise ModelError(f"{source} isn't there; name the folder or file of a published checkpoint")
     target = models_folder() / name
-    if os.path.lexists(target) and not overwrite:
-        raise ModelError(f"{name} is there already, in {target}; choose another --name, or replace it with --overwrite")
-    codec_path = _codec_path(codec)
-    _check_room(source, codec_path, target.parent)
-    if begins is not None:
-        begins()
-    new = target.with_name(f".{name}.new")  # no name for a model, so never listed
-    _import(source, new, name, codec_path)
-    if os.path.lexists(target):
-        remove_model(name)
-    try:
-        new.rename(target)
-    except OSError as err:
-        raise DeliveryError(f"{target} can't be written ({err.strerror}); see what lies there") from err
+    with claimed(name):
+        if os.path.lexists(target) and not overwrite:
+            raise ModelError(
+                f"{name} is there already, in {target}; choose another --name, or replace it with --overwrite"
+            )
+        codec_path = _codec_path(codec)
+        _check_room(source, codec_path, target.parent)
+        if begins is not None:
+            begins()
+        new = target.with_name(f".{name}.new")  # no name for a model, so never listed
+        _import(source, new, name, codec_path)
+        put_in_place(new, name)
     return find_model(name)
 
 

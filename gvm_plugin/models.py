@@ -15,18 +15,23 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 from core.config import ModelConfig
-from core.errors import ModelError
+from core.errors import DeliveryError, ModelError
 from gvm_plugin.weights_file import WeightsFileError, read_shapes
+
+log = logging.getLogger(__name__)
 
 STARTER: Final = "starter"
 TONE: Final = "tone"
@@ -187,13 +192,102 @@ def remove_model(name: str) -> None:
     folder = models_folder() / name
     if not is_name(name) or not folder.is_dir():
         raise ModelError(f"{folder} isn't there; `gvm models` lists what can be removed")
+    with claimed(name):
+        _delete(_set_aside(folder))
+
+
+def put_in_place(new: Path, name: str) -> None:
+    """Make the finished folder `new` the model `name`, instead of one that may have that name. DeliveryError.
+
+    Call it within `claimed`.
+    """
+    target = models_folder() / name
+    old = _set_aside(target) if target.is_dir() else None
+    try:
+        new.rename(target)
+    except OSError as err:
+        if old is not None:
+            old.rename(target)
+        raise DeliveryError(f"{target} can't be written ({err.strerror}); see what lies there") from err
+    if old is not None:
+        _delete(old)
+
+
+@contextmanager
+def claimed(name: str) -> Iterator[None]:
+    """Context in which no other gvm writes or removes the model `name`. ModelError where another one is at it.
+
+    The claim is a lock on a hidden file, which the system lifts however this process ends. DeliveryError where the
+    folder of models can't be written.
+    """
+    path = models_folder() / f".{name}.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = _locked(path)
+    except BlockingIOError as err:
+        raise ModelError(f"another gvm is working on {name}, in {path.parent}; wait until it is done") from err
+    except OSError as err:
+        raise DeliveryError(
+            f"{path.parent} can't be written ({err.strerror}); set GVM_MODELS to a folder of yours"
+        ) from err
+    try:
+        yield
+    finally:
+        if os.name != "nt":  # where an open file can't be removed; it may stay
+            path.unlink(missing_ok=True)
+        file.close()
+
+
+def _locked(path: Path) -> BinaryIO:
+    """`path`, made if need be, locked for this process as long as it is open. BlockingIOError where another has it."""
+    while True:
+        file = path.open("ab")
+        try:
+            _lock(file)
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except FileNotFoundError:
+            pass  # the one who had it has just removed it: what we locked has no name any more
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def _lock(file: BinaryIO) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError as err:
+            raise BlockingIOError(err.errno, err.strerror) from err
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as err:  # some network drives know no locks; there it has to go without
+        log.info("%s can't be locked (%s)", file.name, err.strerror)
+
+
+def _set_aside(folder: Path) -> Path:
+    """`folder` under a name that is no model's: gone at one stroke, so that no half of a model is left to be found."""
+    doomed = folder.with_name(f".{folder.name}.removed")
+    if os.path.lexists(doomed):
+        _delete(doomed)
+    folder.rename(doomed)
+    return doomed
+
+
+def _delete(folder: Path) -> None:
+    """Remove a folder and all in it, or a link to one without what it leads to."""
     if folder.is_symlink():
         folder.unlink()
-        return
-    doomed = folder.with_name(f".{name}.removed")  # at one stroke, so that no half of a model is left to be found
-    shutil.rmtree(doomed, ignore_errors=True)
-    folder.rename(doomed)
-    shutil.rmtree(doomed)
+    else:
+        shutil.rmtree(folder)
 
 
 # --- reading what lies there -------------------------------------------------------------------------------------
@@ -368,7 +462,8 @@ def describe(config: ModelConfig) -> str:
     eyes = {"descriptors": "patch descriptors", "clip": "CLIP", "vivit": "ViViT"}[config.vision]
     if config.tower is not None:
         eyes += f" {config.tower.layers} layers, {config.tower.resolution} pixels"
-    reads = f"{features.queries} queries" if features.transformation == "queries" else "no feature transformation"
+    queries = f"{features.queries} quer{'y' if features.queries == 1 else 'ies'}"
+    reads = queries if features.transformation == "queries" else "no feature transformation"
     voice = "score codec and synthesiser"
     if config.encodec is not None:
         codec = config.encodec

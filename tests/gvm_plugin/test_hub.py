@@ -7,6 +7,8 @@ import hashlib
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +23,7 @@ from core.errors import DeliveryError, ModelError
 from gvm_plugin import hub as ours
 from gvm_plugin.cli import run
 from gvm_plugin.hub import REMOTES, find_remote, pull
-from gvm_plugin.models import find_installed, list_models, list_parts
+from gvm_plugin.models import find_installed, list_models, list_parts, remove_model
 
 CODEC = "facebook/encodec_32khz"
 WEIGHTS = np.random.default_rng(0).bytes(3_000_000)
@@ -293,6 +295,34 @@ def test_a_store_that_cant_be_written(hub: Hub, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("GVM_MODELS", str(tmp_path / "file"))
     with pytest.raises(DeliveryError, match=r"can't be written .*; set GVM_MODELS"):
         pull("encodec-32khz")
+
+
+def test_two_pulls_of_the_same_at_once(hub: Hub, folder: Path) -> None:
+    def again(*_: Any) -> None:
+        with pytest.raises(ModelError, match=r"another gvm is working on encodec-32khz, in .*; wait until it is done"):
+            pull("encodec-32khz")
+        with pytest.raises(ModelError, match="another gvm is working on encodec-32khz"):
+            remove_model("encodec-32khz")
+
+    assert pull("encodec-32khz", again).problem == ""
+    assert names(folder.parent) == {"encodec-32khz"}
+    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
+
+
+def test_a_claim_ends_with_its_process(hub: Hub, folder: Path) -> None:
+    program = (
+        "from gvm_plugin.models import claimed\nwith claimed('encodec-32khz'):\n"
+        "    print('mine', flush=True)\n    input()\n"
+    )
+    other = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert other.stdin is not None and other.stdout is not None
+    with other:
+        assert other.stdout.readline() == b"mine\n"
+        with pytest.raises(ModelError, match="another gvm is working on"):
+            pull("encodec-32khz")
+        other.kill()
+    assert pull("encodec-32khz").problem == ""
+    assert names(folder.parent) == {"encodec-32khz"}
 
 
 def test_a_model_of_ones_own_is_not_overwritten(hub: Hub, folder: Path) -> None:

@@ -111,6 +111,25 @@ def test_ctrl_c_leaves_nothing(
     assert list(store.iterdir()) == []
 
 
+def test_an_overwrite_that_cant_be_finished_keeps_the_old_one(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["models", "import", str(published()), "--name", "mine", "-q"]) == 0
+    before = (store / "mine" / "model.json").read_bytes()
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name == ".mine.new":
+            raise PermissionError(13, "Permission denied", str(target))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    assert run(["models", "import", str(published("sum4")), "--name", "mine", "--overwrite", "-q"]) == 1
+    assert re.fullmatch(r"error: .*mine can't be written \(.*\); see what lies there\n", capsys.readouterr().err)
+    assert (store / "mine" / "model.json").read_bytes() == before
+    assert run(["models", "check", "mine"]) == 0
+
+
 def test_what_a_killed_import_left_goes_with_the_next(store: Path) -> None:
     for name in (".mine.new", "..mine.new.x1y2.partial"):
         (store / name).mkdir(parents=True)
