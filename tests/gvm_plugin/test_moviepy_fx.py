@@ -34,6 +34,7 @@ from moviepy import (
 from moviepy.audio.AudioClip import AudioArrayClip
 
 from core.errors import DeliveryError, LicenceError, MediaError
+from gvm_plugin.analysis import analyse
 from gvm_plugin.generators import ToneGenerator
 from gvm_plugin.loudness import measure_loudness
 from gvm_plugin.moviepy_fx import DuckUnder, GVMScore, MatchLoudness, ScoreClip, ShotCrossfade, score_clip
@@ -186,6 +187,18 @@ def test_joins_are_known_only_where_nothing_was_done_to_the_clip_since() -> None
         assert joins(changed) == ()
     music = score_clip(three.subclipped(1, 6), ScoreOptions(model="tone"), logger=None)  # seen all the same
     assert [hit.seconds for cue in music.sheet.cues for hit in cue.hits] == pytest.approx([1.0, 4.0], abs=1e-3)
+
+
+def test_a_file_seen_through_moviepy_has_the_cuts_of_the_file(
+    clip_factory: ClipFactory, opened: Callable[[Path], VideoFileClip]
+) -> None:
+    film = clip_factory("film", seconds=4.0, cuts=(1.0, 2.3), audio="speechlike")
+    itself = analyse(film, ToneGenerator().open_encoder())
+    sheet = score_clip(opened(film), ScoreOptions(model="tone"), logger=None).sheet
+    starts = [shot.span.start for shot in sheet.shots]
+    assert starts == pytest.approx([shot.span.start for shot in itself.shots], abs=1e-3)
+    assert len(starts) == 3
+    assert [span.start for span in sheet.speech] == pytest.approx([span.start for span in itself.speech], abs=0.1)
 
 
 def test_pictures_one_after_the_other() -> None:
