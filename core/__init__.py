@@ -7,6 +7,7 @@ errors      the GVMError tree
 shapes      shape letters; sample, frame and code rates
 config      frozen dataclasses of the model, presets
 frames      video file -> frames by presentation time stamp (PyAV, numpy; no torch)
+packed      linear maps with packed weights, for CPUs
 vision      frozen vision encoders: patch descriptors (starter), CLIP's and ViViT's towers
 kv_cache    static key/value cache
 layers      attention, feed-forward, norms

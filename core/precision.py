@@ -25,12 +25,12 @@ from torch import Tensor, nn
 from core.decoder import Decoder, DecoderLayer
 from core.errors import ModelError
 from core.layers import StackedProjection, TimeWindow
+from core.packed import PackedLinear, packs
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.bfloat16}
 _SMALL_WIDTH = 512  # below, a step is all overhead and packing changes nothing but the sums' last digits
-_PACKED_ROWS = 16  # oneDNN chooses the packed layout for about so many rows
 
 
 class CastLinear(nn.Module):
@@ -45,20 +45,6 @@ class CastLinear(nn.Module):
         weight = self.weight
         assert isinstance(weight, Tensor)
         return F.linear(x.to(weight.dtype), weight)
-
-
-class PackedLinear(nn.Module):
-    """The same with weights in oneDNN's own layout; fp32 or bf16, on CPUs."""
-
-    def __init__(self, weight: Tensor, dtype: torch.dtype) -> None:
-        super().__init__()
-        self._dtype = dtype
-        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.to(dtype).contiguous(), _PACKED_ROWS)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x times the weights."""
-        out: Tensor = torch.ops.mkldnn._linear_pointwise(x.to(self._dtype), self._weight, None, "none", [], "")
-        return out
 
 
 class Int8Linear(nn.Module):
@@ -176,17 +162,6 @@ def best_precision(device: torch.device, dim: int) -> Precision:
     if int8_works():
         return "int8"
     return "bf16" if _cpu_has("_is_avx512_bf16_supported") and packs(torch.bfloat16) else "fp32"
-
-
-@cache
-def packs(dtype: torch.dtype) -> bool:
-    """Has this torch the packed kernels for weights of `dtype`?"""
-    weight, x = torch.eye(32), torch.arange(64.0).view(2, 32)
-    try:
-        out = PackedLinear(weight, dtype)(x)
-    except (RuntimeError, AttributeError, NotImplementedError):  # not built with oneDNN, or its operators have changed
-        return False
-    return bool(torch.equal(out.float(), x))
 
 
 @cache

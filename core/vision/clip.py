@@ -7,6 +7,7 @@ come after the music queries and are trained, so they live in `core.features`.
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from core.config import TowerConfig
 from core.errors import ModelError
+from core.packed import PackedLinear, packs
 from core.vision.picture import FrameArray
 from core.vision.preprocess import preprocess
 from core.vision.tower import Tower
@@ -23,6 +25,7 @@ from core.vision.tower import Tower
 HEAD_WIDTH = 64  # channels of an attention head in every CLIP vision transformer that OpenAI published
 _STEEPNESS = 1.702  # of QuickGELU, z * sigmoid(1.702 z)
 _HEADS_AT_ONCE = 4
+_Map = Callable[[Tensor], Tensor]
 
 
 class ClipTower(Tower):
@@ -59,6 +62,20 @@ class ClipTower(Tower):
                 module.to(dtype)
         return self
 
+    def pack(self) -> Self:
+        """Itself, the matrices of its blocks packed where it is on a CPU; they are no parameters any more."""
+        if self.conv1.weight.device.type == "cpu" and packs(self.dtype):
+            blocks = self.transformer.resblocks
+            for index, block in enumerate(blocks):  # one by one, so that they aren't held twice
+                if not isinstance(block, _PackedBlock):
+                    blocks[index] = _PackedBlock(block)
+        return self
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What its matrices multiply in."""
+        return self.conv1.weight.dtype
+
     @torch.no_grad()
     def forward(self, frames: Tensor) -> Tensor:
         """Tokens of frames, in the precision of its norms."""
@@ -67,20 +84,48 @@ class ClipTower(Tower):
         x = torch.cat([self.class_embedding.expand(len(x), 1, -1), x], dim=1) + self.positional_embedding
         x = self.ln_pre(x)
         for block in self.transformer.resblocks:
-            x = _block(block, x)
+            x = block(x) if isinstance(block, _PackedBlock) else _block(x, *_steps(block))
         return x
 
 
-def _block(block: Any, x: Tensor) -> Tensor:
-    """One of open_clip's residual blocks on tokens x [F, P, W], which it may overwrite."""
+class _PackedBlock(nn.Module):
+    """One of open_clip's residual blocks, its matrices packed; it has no parameters any more but its norms'."""
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        attention, dtype = block.attn, block.attn.in_proj_weight.dtype
+        self.heads = attention.num_heads
+        self.norms = nn.ModuleList([block.ln_1, block.ln_2])
+        pairs = [(attention.in_proj_weight, attention.in_proj_bias)]
+        pairs += [(m.weight, m.bias) for m in (attention.out_proj, block.mlp.c_fc, block.mlp.c_proj)]
+        self.maps = nn.ModuleList(PackedLinear(weight.detach(), dtype, bias.detach()) for weight, bias in pairs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tokens [F, P, W], overwritten."""
+        return _block(x, self.heads, *self.norms, *self.maps)
+
+
+def _steps(block: Any) -> tuple[Any, ...]:
+    """Heads, norms and linear maps of one of open_clip's residual blocks, in the order of use."""
     attention, mlp = block.attn, block.mlp
-    dtype = attention.in_proj_weight.dtype
-    mixed = F.linear(block.ln_1(x).to(dtype), attention.in_proj_weight, attention.in_proj_bias)
-    x += attention.out_proj(_attend(mixed, attention.num_heads))
-    hidden = mlp.c_fc(block.ln_2(x).to(dtype))
+
+    def mix(x: Tensor) -> Tensor:
+        return F.linear(x.to(attention.in_proj_weight.dtype), attention.in_proj_weight, attention.in_proj_bias)
+
+    def widen(x: Tensor) -> Tensor:
+        widened: Tensor = mlp.c_fc(x.to(mlp.c_fc.weight.dtype))
+        return widened
+
+    return attention.num_heads, block.ln_1, block.ln_2, mix, attention.out_proj, widen, mlp.c_proj
+
+
+def _block(x: Tensor, heads: int, norm1: _Map, norm2: _Map, mix: _Map, out: _Map, widen: _Map, narrow: _Map) -> Tensor:
+    """Attention and feed-forward on tokens x [F, P, W], which it may overwrite."""
+    x += out(_attend(mix(norm1(x)), heads))
+    hidden = widen(norm2(x))
     # QuickGELU in place: a fresh tensor of this size costs more time than the arithmetic
     hidden = F.silu(hidden.mul_(_STEEPNESS), inplace=True).mul_(1 / _STEEPNESS)
-    x += mlp.c_proj(hidden)
+    x += narrow(hidden)
     return x
 
 

@@ -104,6 +104,34 @@ def test_half_precision_is_for_devices_that_multiply_in_it(monkeypatch: pytest.M
     assert best_dtype("cpu") == torch.float32
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_packed_matrices_give_the_same_tokens(dtype: torch.dtype) -> None:
+    frames = torch.stack([preprocess(frame, 28) for frame in some_frames(3)])
+    plain = make_tower().place("cpu", dtype)
+    packed = make_tower().place("cpu", dtype).pack().pack()
+    close = 1e-5 if dtype == torch.float32 else 0.01
+    assert float((packed(frames) - plain(frames)).norm() / plain(frames).norm()) < close
+    assert packed.dtype == dtype
+
+
+def test_the_queries_of_a_half_precision_tower_are_computed_in_it() -> None:
+    """They weren't: the tower's norms, which stay single, were asked."""
+
+    class Watching:
+        seen: torch.dtype | None = None
+
+        def per_frame(self, patches: torch.Tensor) -> torch.Tensor:
+            self.seen = torch.mm(torch.eye(2), torch.eye(2)).dtype
+            return patches[:, :1]
+
+    for dtype in (torch.float32, torch.bfloat16):
+        reader = Watching()
+        encoder = TowerFrames(make_tower().place("cpu", dtype), reader)
+        encoder.push(0.0, some_frames(1)[0])
+        encoder.finish()
+        assert reader.seen == dtype
+
+
 @pytest.mark.gpu
 def test_half_precision_on_a_gpu_stays_close() -> None:
     if not torch.cuda.is_available():

@@ -15,15 +15,14 @@ from core.config import DecoderConfig, published, tiny
 from core.decoder import Decoder
 from core.engine import Engine, Job, Sampling
 from core.errors import ModelError
+from core.packed import PackedLinear, packs
 from core.precision import (
     CastLinear,
     Int8Linear,
-    PackedLinear,
     Precision,
     best_precision,
     check,
     int8_works,
-    packs,
     prepare,
 )
 from core.windows import Window
