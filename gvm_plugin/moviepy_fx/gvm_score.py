@@ -41,7 +41,7 @@ class GVMScore(Effect):  # type: ignore[misc]
     lufs: float | None = ScoreOptions.lufs
     duck: float = ScoreOptions.duck
     original: str = ScoreOptions.original
-    soundfont: Path | None = ScoreOptions.soundfont
+    soundfont: Path | str | None = ScoreOptions.soundfont
     device: str = ScoreOptions.device
     model: str = ScoreOptions.model
     precision: str = ScoreOptions.precision
@@ -63,7 +63,8 @@ class GVMScore(Effect):  # type: ignore[misc]
     def options(self) -> ScoreOptions:
         """The same as ScoreOptions; ValueError where one is out of range."""
         names = {field.name for field in fields(ScoreOptions)} & {field.name for field in fields(self)}
-        return ScoreOptions(**{name: getattr(self, name) for name in names})
+        given = {name: getattr(self, name) for name in names}
+        return ScoreOptions(**{**given, "soundfont": None if self.soundfont is None else Path(self.soundfont)})
 
     def apply(self, clip: VideoClip) -> VideoClip:
         """`clip`, which MoviePy has copied, with its new sound."""

@@ -34,13 +34,15 @@ Picture = npt.NDArray[np.uint8]
 
 
 class ClipSource:
-    """A clip as a FilmSource. ValueError where it is no picture, or has no length."""
+    """A clip as a FilmSource. ValueError where it is no picture, has no length, or was closed."""
 
     name = "the clip"
 
     def __init__(self, clip: VideoClip) -> None:
         if not isinstance(clip, VideoClip):
             raise ValueError(f"{type(clip).__name__} has no picture to score; give a video clip")
+        if getattr(clip, "reader", clip) is None:
+            raise ValueError("the clip was closed; open its file again, and close it when all is written")
         self.clip = clip
         self.seconds = length_of(clip)
         self.cuts: Sequence[float] = joins(clip)

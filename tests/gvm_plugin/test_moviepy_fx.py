@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gc
 import importlib
+import logging
 import re
 import shutil
 import tempfile
@@ -108,6 +109,19 @@ def lufs_of(sound: AudioClip) -> float:
     measured = measure_loudness([samples_of(sound)]).integrated_lufs
     assert measured is not None
     return measured
+
+
+def plucked(seconds: float) -> AudioArrayClip:
+    """Music: a chord every half second."""
+    times = np.arange(round(seconds * RATE)) / RATE
+    beat = times % 0.5
+    wave = np.zeros(len(times))
+    for number, chord in enumerate([(60, 64, 67), (57, 60, 64), (53, 57, 60), (55, 59, 62)]):
+        for pitch in chord:
+            hertz = 440 * 2 ** ((pitch - 69) / 12)
+            tones = sum(np.sin(2 * np.pi * k * hertz * beat) / k for k in range(1, 7))
+            wave += 0.05 * tones * np.exp(-3 * beat) * (times // 0.5 % 4 == number)
+    return AudioArrayClip(np.stack([wave, wave], axis=1), fps=RATE)
 
 
 def level_db(sound: np.ndarray) -> float:
@@ -343,6 +357,27 @@ def test_what_cant_be_scored_is_said_in_one_line() -> None:
         shot(1).with_effects([GVMScore(generator=Forbidding(), monetised=True, logger=None)])
     with pytest.raises(MediaError, match=r"the clip: lasts 0\.25 s; films from 0\.5 s up can be scored"):
         shot(1, 0.25).with_effects([GVMScore(**TONE)])
+
+
+def test_a_closed_clip_and_a_sound_font_that_is_none(clip_factory: ClipFactory, tmp_path: Path) -> None:
+    clip = VideoFileClip(clip_factory("film", seconds=1.0))
+    (tmp_path / "font.sf2").write_bytes(b"no")
+    with pytest.raises(MediaError, match=r"font\.sf2: is no sound font; name an \.sf2 or \.sf3 file"):
+        clip.with_effects([GVMScore(soundfont=str(tmp_path / "font.sf2"), logger=None)])
+    clip.close()
+    with pytest.raises(ValueError, match="the clip was closed; open its file again"):
+        clip.with_effects([GVMScore(**TONE)])
+
+
+def test_a_clip_that_has_music_gets_none(caplog: pytest.LogCaptureFixture) -> None:
+    once = concatenate_videoclips([shot(1, 6.0), shot(2, 6.0)]).with_audio(plucked(12.0))
+    with caplog.at_level(logging.WARNING):
+        twice = once.with_effects([GVMScore(**TONE)])
+    assert [cue.silent for cue in twice.audio.sheet.cues] == [True]
+    assert not samples_of(twice.audio.music).any()
+    assert twice.audio.warnings == tuple(caplog.messages)
+    assert any("music" in warning for warning in twice.audio.warnings)
+    assert lufs_of(twice.audio) == pytest.approx(-14, abs=0.5)
 
 
 def test_too_little_room_is_told_before_the_work(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
