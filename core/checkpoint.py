@@ -6,6 +6,7 @@ the model has them vision.safetensors (the frozen tower) and codec.safetensors (
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -22,6 +23,7 @@ from core.config import ModelConfig
 from core.errors import ModelError
 from core.memory import check_device, check_fits
 from core.model import GVMGen
+from core.shapes import account
 
 if TYPE_CHECKING:
     from core.codecs.encodec import Encodec
@@ -61,15 +63,20 @@ def save(model: GVMGen, card: ModelCard, folder: Path, dtype: torch.dtype | None
 def write(folder: Path, config: ModelConfig, card: ModelCard, files: Mapping[str, Mapping[str, Tensor]]) -> None:
     """Write a model folder: safetensors `files` by name, each under its name when whole, then `model.json`.
 
-    Tensors that are mapped from another file stay so: memory holds about one of them at a time.
+    Tensors that are mapped from another file stay so: memory holds about one of them at a time. OSError where the
+    folder can't be written, or has no room.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
     hashes = {}
     for name, tensors in files.items():
         partial = folder / f"{name}.partial"
-        save_file({key: value.contiguous() for key, value in tensors.items()}, partial)
+        try:
+            save_file({key: value.contiguous() for key, value in tensors.items()}, partial)
+        except SafetensorError as err:  # its own name for what the system says
+            raise OSError(errno.EIO, str(err), str(partial)) from err
         partial.chmod(0o644)  # safetensors writes for the owner alone
         hashes[name] = sha256(partial)
     about = {
@@ -189,20 +196,6 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         raise ModelError(f"{path} is not a safetensors file or cut off ({err}): {_AGAIN}") from err
 
 
-def account(have: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]], what: str) -> None:
-    """ModelError beginning with `what` that lists missing, left-over and misshapen names, unless all is as wanted."""
-    misshapen = [
-        f"{name} {have[name]} for {wanted[name]}" for name in wanted if name in have and have[name] != wanted[name]
-    ]
-    wrong = {
-        "missing": [name for name in wanted if name not in have],
-        "left over": [name for name in have if name not in wanted],
-        "of another shape": misshapen,
-    }
-    if any(wrong.values()):
-        raise ModelError(f"{what}: " + "; ".join(f"{kind} {_list(names)}" for kind, names in wrong.items() if names))
-
-
 def memory_needed(
     folder: Path, dtype: torch.dtype = torch.float32, files: Iterable[str] = (MODEL, VISION, CODEC)
 ) -> int:
@@ -247,8 +240,3 @@ def _digest(folder: Path, name: str) -> str:
     if not isinstance(files, dict) or not isinstance(files.get(name), str):
         raise ModelError(f"{folder / DESCRIPTION} doesn't say what {name} is (its hash): {_AGAIN}")
     return str(files[name])
-
-
-def _list(names: list[str], most: int = 8) -> str:
-    """How many, and the first of them."""
-    return f"{len(names)} ({', '.join(names[:most])}{', ...' * (len(names) > most)})"

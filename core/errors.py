@@ -14,6 +14,8 @@ GVMError                      anything a user can mend; the command line prints 
 
 from __future__ import annotations
 
+import reprlib
+
 
 class GVMError(Exception):
     """Anything a user can mend. The message is one line: what is wrong, with which file, and the remedy."""
@@ -57,3 +59,12 @@ class LicenceError(ModelError):
 
 class MissingDependencyError(GVMError):
     """A program or package has to be installed first."""
+
+
+def brief(value: object) -> str:
+    """`value` as a file says it, for a message, cut short: a few lines of YAML can stand for gigabytes."""
+    return _BRIEF.repr(value)
+
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel = 2

@@ -13,18 +13,9 @@ from torch import Tensor
 from torch.nn.utils import parametrize
 
 from core.codecs.chunks import decoder_context, encoder_context, pieces
-from core.codecs.encodec_files import (
-    build,
-    check_state,
-    config_from_hf,
-    config_from_xp,
-    convert_huggingface,
-    convert_published,
-)
+from core.codecs.encodec_files import build, check_state
 from core.config import CodecConfig
 from core.errors import ModelError
-
-__all__ = ["Encodec", "config_from_hf", "config_from_xp", "convert_huggingface", "convert_published"]
 
 # Steps (50 a second) that go through the convolutions at once, all items of the batch together: memory grows with
 # it (about 3 MB a step at 64 filters), speed hardly.

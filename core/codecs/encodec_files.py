@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from core.config import CodecConfig
-from core.errors import ModelError
+from core.errors import ModelError, brief
+from core.shapes import account
 
 if TYPE_CHECKING:
     from transformers import EncodecModel
@@ -53,11 +54,11 @@ _HF_FIXED: dict[str, Any] = {
 
 
 def convert_published(
-    state: Mapping[str, Tensor], xp_cfg: str | Mapping[str, Any], where: str = "compression_state_dict.bin"
+    state: Mapping[str, Tensor], xp_cfg: Mapping[str, Any], where: str = "compression_state_dict.bin"
 ) -> tuple[CodecConfig, dict[str, Tensor]]:
     """Config and state dict in transformers' names of audiocraft's EnCodec export.
 
-    state: its `best_state`. xp_cfg: its `xp.cfg`, as the YAML text or read already. Tensors are kept as they are.
+    state: its `best_state`. xp_cfg: its `xp.cfg`. Tensors are kept as they are.
     Raises ModelError where the settings aren't those of such a codec or a tensor is missing, left over or misshapen.
     """
     config = config_from_xp(xp_cfg, where)
@@ -76,9 +77,9 @@ def convert_huggingface(
     return ours, renamed
 
 
-def config_from_xp(xp_cfg: str | Mapping[str, Any], where: str = "compression_state_dict.bin") -> CodecConfig:
+def config_from_xp(xp_cfg: Mapping[str, Any], where: str = "compression_state_dict.bin") -> CodecConfig:
     """CodecConfig of audiocraft's `xp.cfg`, whose `${...}` references may be unresolved."""
-    settings = _Settings(_yaml(xp_cfg, where), where)
+    settings = _Settings(xp_cfg, where)
     _only(where, settings, "compression_model", "encodec")
     _only(where, settings, "encodec.autoencoder", "seanet")
     _only(where, settings, "encodec.quantizer", "rvq")
@@ -111,12 +112,17 @@ def config_from_xp(xp_cfg: str | Mapping[str, Any], where: str = "compression_st
 
 def config_from_hf(config: Mapping[str, Any], where: str = "config.json") -> CodecConfig:
     """CodecConfig of a Hugging Face EnCodec's config.json. Settings that it leaves out have transformers' defaults."""
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import EncodecConfig
 
     if config.get("model_type", "encodec") != "encodec":
         raise ModelError(f"{where}: of a {config['model_type']!r}, not of an EnCodec; take facebook/encodec_32khz")
     names = {*_HF_SETTINGS.values(), *_HF_FIXED, "target_bandwidths", "use_conv_shortcut"}
-    full = EncodecConfig(**{name: config[name] for name in names & config.keys()})
+    try:
+        full = EncodecConfig(**{name: config[name] for name in names & config.keys()})
+    except (StrictDataclassError, TypeError, ValueError) as err:
+        reason = " ".join(str(err).split())[:160]
+        raise ModelError(f"{where}: its settings make no EnCodec ({reason}); fetch the repository again") from err
     for name, needed in _HF_FIXED.items():
         if getattr(full, name) != needed:
             raise ModelError(
@@ -149,19 +155,9 @@ def build(config: CodecConfig) -> EncodecModel:
 def check_state(config: CodecConfig, state: Mapping[str, Tensor], where: str = "codec") -> None:
     """Raises ModelError that lists missing, left-over and misshapen tensors of a state dict in transformers' names."""
     with torch.device("meta"):
-        wanted = {name: tensor.shape for name, tensor in build(config).state_dict().items()}
-    wrong = {
-        "missing": sorted(wanted.keys() - state.keys()),
-        "not known": sorted(state.keys() - wanted.keys()),
-        "of another shape": [
-            f"{name} {list(state[name].shape)} for {list(shape)}"
-            for name, shape in wanted.items()
-            if name in state and state[name].shape != shape
-        ],
-    }
-    said = [f"{len(names)} {kind}: {', '.join(names)}" for kind, names in wrong.items() if names]
-    if said:
-        raise ModelError(f"{where}: its tensors don't fit its config ({'; '.join(said)}); fetch the file again")
+        wanted = {name: tuple(tensor.shape) for name, tensor in build(config).state_dict().items()}
+    have = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    account(have, wanted, f"{where} doesn't fit its own settings, so it can't be used; fetch it again")
 
 
 class _Settings:
@@ -185,25 +181,12 @@ class _Settings:
         raise ModelError(f"{self._where}: {path} of its xp.cfg refers to itself")
 
 
-def _yaml(xp_cfg: str | Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    if not isinstance(xp_cfg, str):
-        return xp_cfg
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        tree = YAML(typ="safe", pure=True).load(xp_cfg)
-    except YAMLError as err:
-        raise ModelError(f"{where}: its xp.cfg can't be read as YAML ({str(err).splitlines()[0]})") from err
-    if not isinstance(tree, Mapping):
-        raise ModelError(f"{where}: its xp.cfg isn't a table of settings")
-    return tree
-
-
 def _only(where: str, settings: _Settings, path: str, needed: object) -> None:
     value = settings[path]
     if value != needed:
-        raise ModelError(f"{where}: {path} is {value!r}, only {needed!r} is known here; take MusicGen's 32 kHz EnCodec")
+        raise ModelError(
+            f"{where}: {path} is {brief(value)}, only {needed!r} is known here; take MusicGen's 32 kHz EnCodec"
+        )
 
 
 def _make(where: str, **settings: Any) -> CodecConfig:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from torch import Tensor
 
 from core.config import CodecConfig, DecoderConfig, FeatureConfig, ModelConfig, TowerConfig
-from core.errors import ModelError
+from core.errors import ModelError, brief
 from core.published.names import CONDITIONER, VISUAL
 from core.published.reader import Checkpoint
 
@@ -159,8 +159,8 @@ def codebooks_used(cfg: Mapping[str, Any], codec: CodecConfig, path: Path) -> in
         return codec.codebooks
     if not isinstance(used, int) or not 1 <= used <= codec.codebooks:
         raise ModelError(
-            f"{path} wants {used!r} codebooks (compression_model_n_q), its codec has {codec.codebooks}; name the codec "
-            "it was trained with (--codec)"
+            f"{path} wants {brief(used)} codebooks (compression_model_n_q), its codec has {codec.codebooks}; name the "
+            "codec it was trained with (--codec)"
         )
     return used
 
@@ -268,5 +268,5 @@ def _matrix(state: Mapping[str, Tensor], name: str, path: Path) -> tuple[int, ..
 
 def _unsupported(path: Path, name: str, value: Any, needed: Any) -> ModelError:
     return ModelError(
-        f"{path} was trained with {name} = {value!r}; gvm computes {needed!r} only, so it can't be imported"
+        f"{path} was trained with {name} = {brief(value)}; gvm computes {needed!r} only, so it can't be imported"
     )

@@ -23,6 +23,7 @@ from core.config import CodecConfig, ModelConfig
 from core.errors import ModelError
 from core.model import GVMGen
 from core.published import geometry, names, reader
+from core.shapes import account
 
 LICENCE: Final = "CC-BY-NC-4.0"
 CARD_FILE: Final = "MODEL_CARD.md"
@@ -95,7 +96,7 @@ def _account(renamed: names.Renamed, config: ModelConfig, path: Path) -> None:
         model, tower = GVMGen(config).state_dict(), new_tower(config).state_dict()
     there = _published_shapes(renamed.model, renamed.vision) | dict.fromkeys(renamed.unknown, ())
     needed = _published_shapes(model, tower)
-    checkpoint.account(there, needed, f"{path} doesn't fit its own settings, so it can't be imported")
+    account(there, needed, f"{path} doesn't fit its own settings, so it can't be imported")
 
 
 def _check_numbers(parts: Mapping[str, Mapping[str, Tensor]], path: Path) -> None:
@@ -158,7 +159,7 @@ def _write(target: Path, config: ModelConfig, card: ModelCard, parts: Mapping[st
 
 def card_text(config: ModelConfig, card: ModelCard, parts: Mapping[str, Mapping[str, Tensor]]) -> str:
     """The model card, for people."""
-    decoder, tower, codec = config.decoder, config.tower, config.encodec
+    features, decoder, tower, codec = config.features, config.decoder, config.tower, config.encodec
     assert tower is not None and codec is not None
     whole, trained = _count(parts) / 1e6, _count({"": parts[checkpoint.MODEL]}) / 1e6
     kinds = sorted({str(value.dtype).removeprefix("torch.") for value in parts[checkpoint.MODEL].values()})
@@ -172,8 +173,8 @@ def card_text(config: ModelConfig, card: ModelCard, parts: Mapping[str, Mapping[
         "## What it is",
         f"- sees: CLIP vision transformer, {tower.layers} layers x {tower.width}, {tower.resolution} pixels, "
         f"{config.frames_per_second} frame a second",
-        f"- reads: {config.features.queries} music queries, {config.features.layers} layers, pooling "
-        f"{config.features.pooling}",
+        f"- reads: {features.queries} music quer{'y' if features.queries == 1 else 'ies'}, {features.layers} layers, "
+        f"pooling {features.pooling}",
         f"- writes: decoder of {decoder.layers} layers x {decoder.dim}, {decoder.heads} heads",
         f"- sounds: EnCodec, {codec.sample_rate} Hz, {codec.codebooks} codebooks of {codec.card}",
         f"- numbers: {whole:.1f} million in all, {trained:.1f} million of them trained; stored as {', '.join(kinds)}",

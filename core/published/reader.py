@@ -255,7 +255,7 @@ def _cfg(package: dict[str, Any], path: Path) -> dict[str, Any]:
     if isinstance(text, str):
         try:
             text = YAML(typ="safe", pure=True).load(text)
-        except YAMLError as err:
+        except (YAMLError, ValueError, RecursionError) as err:  # the latter two from odd dates, numbers, nesting
             raise ModelError(f"{path} has settings (xp.cfg) that are no YAML; {_EXPORT}") from err
     if not isinstance(text, dict):
         raise ModelError(f"{path} has settings (xp.cfg) that can't be read; {_EXPORT}")

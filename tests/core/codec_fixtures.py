@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from ruamel.yaml import YAML
 from torch import Tensor
 
 from core.codecs.encodec_files import build
@@ -21,6 +24,12 @@ seanet: {dimension: 6, channels: '${channels}', causal: '${encodec.causal}', n_f
   decoder: {trim_right_ratio: 1.0, final_activation: null}}
 rvq: {n_q: 3, bins: 16}
 """
+
+
+def settings_of(text: str = XP_CFG) -> dict[str, Any]:
+    """An xp.cfg as the reader of published files hands it on."""
+    settings: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
+    return settings
 
 
 def random_state(config: CodecConfig, seed: int = 0) -> dict[str, Tensor]:

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from codec_fixtures import XP_CFG
+from codec_fixtures import settings_of
 from torch import Tensor
 
 from core.codecs.audiocraft_loader import load_audiocraft
-from core.codecs.encodec import Encodec, convert_published
+from core.codecs.encodec import Encodec
+from core.codecs.encodec_files import convert_published
 from core.config import DecoderConfig
 from core.decoder import Decoder
 from core.engine import Engine, Job, Sampling
@@ -145,7 +146,7 @@ def test_their_codec_is_ours() -> None:
         sample_rate=32000,
         channels=1,
     ).eval()
-    codec = Encodec(*convert_published(theirs.state_dict(), XP_CFG))
+    codec = Encodec(*convert_published(theirs.state_dict(), settings_of()))
     sound = torch.randn(2, 1, 24 * 33 - 5)
     with torch.inference_mode():
         codes, _ = theirs.encode(sound)

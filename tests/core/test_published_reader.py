@@ -135,6 +135,8 @@ def test_a_file_cut_off(tmp_path: Path, zipped: bool, share: float) -> None:
         ({"xp.cfg": CFG, "best_state": {}}, "settings and no weights"),
         ({"best_state": PICTURES}, "weights and no settings"),
         ({"best_state": PICTURES, "xp.cfg": "a: [1"}, "no YAML"),
+        ({"best_state": PICTURES, "xp.cfg": "a: 2020-99-99"}, "no YAML"),
+        ({"best_state": PICTURES, "xp.cfg": "[" * 5000}, "no YAML"),
         ({"best_state": PICTURES, "xp.cfg": "text"}, "can't be read"),
         ({"best_state": {**PICTURES, "epoch": 3}, "xp.cfg": CFG}, "epoch"),
         (PICTURES, "a bare state dict"),
