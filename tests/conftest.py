@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,12 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+
+from gvm_plugin.machine import THREAD_VARIABLES, compute_in_one_thread
+
+# Before anything loads the array libraries: the tests' arrays are small, and threads burn time waiting for each other.
+os.environ.setdefault(THREAD_VARIABLES[0], "1")
+compute_in_one_thread()
 
 SHARED_MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
 AUDIO_RATE = 48_000
