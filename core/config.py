@@ -227,9 +227,7 @@ def starter(patch_channels: int, control_channels: int) -> ModelConfig:
     Delays: intensity first, then harmony and form, then the rhythm section, then what is played over it; streams
     that share a delay are written together (see `core.starter.vocab`).
     """
-    features = FeatureConfig(
-        patch_channels, width=64, heads=4, layers=2, out_channels=128, residual=True, eps=1e-5
-    )
+    features = FeatureConfig(patch_channels, width=64, heads=4, layers=2, out_channels=128, residual=True, eps=1e-5)
     decoder = DecoderConfig(
         dim=224, heads=7, layers=5, streams=vocab.K, card=vocab.CARD, delays=(0, 1, 1, 2, 2, 3, 3, 4, 5),
         position="rotary", temporal_position=True, control_channels=control_channels,

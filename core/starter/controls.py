@@ -19,9 +19,7 @@ CHANNELS = _FIXED + len(_STYLE_NAMES)
 STRONG = 0.5  # strength from which a hit point is a strong hit
 
 
-def control_track(
-    grid: Grid, style: str, valence: float, energy: float, speech: npt.NDArray[np.bool_]
-) -> FloatArray:
+def control_track(grid: Grid, style: str, valence: float, energy: float, speech: npt.NDArray[np.bool_]) -> FloatArray:
     """Controls [S, CHANNELS] of every step of a cue.
 
     valence -1..1; energy 0..1 (how lively the person asked it to be, 0.5 = as the picture is); speech [S].
@@ -39,9 +37,13 @@ def control_track(
         np.stack([np.exp(-bar / 2.0), np.exp(-bar / 8.0), steps < bar_steps, steps == 0], axis=1),
         np.stack(
             [
-                np.exp(-np.maximum(to_final, 0) / 1.0), np.exp(-np.maximum(to_final, 0) / 4.0),
-                np.exp(-np.maximum(to_final, 0) / 16.0), steps == grid.final_step, steps > grid.final_step,
-                (to_final > 0) & (to_final <= 1), np.full(grid.steps, grid.button),
+                np.exp(-np.maximum(to_final, 0) / 1.0),
+                np.exp(-np.maximum(to_final, 0) / 4.0),
+                np.exp(-np.maximum(to_final, 0) / 16.0),
+                steps == grid.final_step,
+                steps > grid.final_step,
+                (to_final > 0) & (to_final <= 1),
+                np.full(grid.steps, grid.button),
             ],
             axis=1,
         ),

@@ -168,5 +168,3 @@ def _on_grid(seconds: float, strength: float, times: npt.NDArray[np.float64]) ->
     """The hit with the step nearest to it."""
     nearest = int(np.abs(times[:-1] - seconds).argmin())
     return GridHit(nearest, seconds, strength)
-
-
