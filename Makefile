@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 AUDIOCRAFT := $(VENV)/.audiocraft
 
-.PHONY: demo test check audiocraft clean
+.PHONY: demo test check audiocraft blender-addon blender-tests clean
 
 demo: $(STAMP)  ## install into .venv, score examples/vlogs/ with the starter model, say where to look
 	$(BIN)/gvm score-folder examples/vlogs --stems --midi
@@ -16,6 +16,7 @@ demo: $(STAMP)  ## install into .venv, score examples/vlogs/ with the starter mo
 
 test: $(STAMP) $(AUDIOCRAFT) check  ## everything CI checks
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python scripts/blender_tests.py
 
 check: $(STAMP)
 	$(BIN)/ruff check .
@@ -35,5 +36,12 @@ $(AUDIOCRAFT): $(STAMP) requirements-audiocraft.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-audiocraft.txt
 	@touch $@
 
+blender-addon: $(STAMP)  ## the add-on's zip and a repository index to host it, in build/blender/
+	$(BIN)/python scripts/blender_tests.py --prepare
+	$(BIN)/python scripts/build_blender_addon.py
+
+blender-tests: $(STAMP)  ## the add-on inside real Blenders (bpy 4.5 and 5.0); where they can't be had, says so
+	$(BIN)/python scripts/blender_tests.py
+
 clean:
-	rm -rf $(VENV) build examples/vlogs/scored .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-bpy45 .venv-bpy50 build examples/vlogs/scored .pytest_cache .mypy_cache .ruff_cache

@@ -58,7 +58,16 @@ def set_extent(strip: Any, first: int, last: int) -> None:
 def content_start(strip: Any) -> Fraction:
     """Frame of the timeline at which the whole content would begin."""
     value = strip.content_start if hasattr(strip, "content_start") else strip.frame_start
-    return Fraction(value).limit_denominator(100_000)
+    return simple(value)
+
+
+def simple(value: float) -> Fraction:
+    """The simplest fraction that Blender's single precision can't tell from `value`: 1.001 is 1001/1000."""
+    for bound in (1, 10, 100, 1001, 10_000, 100_000):
+        found = Fraction(value).limit_denominator(bound)
+        if abs(found - Fraction(value)) <= abs(Fraction(value)) / 8_000_000:
+            return found
+    return Fraction(value).limit_denominator(1_000_000)
 
 
 def content_frames(strip: Any) -> int:

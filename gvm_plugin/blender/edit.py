@@ -70,7 +70,7 @@ class Reading:
 
 def frame_rate(render: Any) -> Fraction:
     """The scene's rate, exact: 30 by 1.001 is 30000/1001."""
-    return Fraction(render.fps) / Fraction(render.fps_base).limit_denominator(100_000)
+    return Fraction(render.fps) / compat.simple(render.fps_base)
 
 
 def extent(scene: Any, selected: bool = False) -> Window | None:

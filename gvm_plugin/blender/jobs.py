@@ -83,7 +83,7 @@ def begin(job: Job, command: list[str], offline: bool) -> None:
     folder = job.fields.get("folder")
     job.new_folder = folder if folder and not os.path.exists(folder) else None
     STATE.job, STATE.kind, STATE.message, STATE.remedy, STATE.failed = job, job.kind, "", "", False
-    STATE.warnings = []
+    STATE.log = []
     if job.kind == "check":
         STATE.findings = []
     if job.proxy is None:

@@ -15,6 +15,9 @@ DEVICES = (
     ("cpu", "Processor", "Never the graphics card"),
     ("cuda", "CUDA", "An NVIDIA graphics card"),
 )
+OWN = (
+    "model", "device", "preset", "duck", "crossfade", "min_cue", "max_cue", "hit_markers", "render_effects",
+)  # fmt: skip
 
 
 class GVMPreferences(bpy.types.AddonPreferences):
@@ -35,6 +38,10 @@ class GVMPreferences(bpy.types.AddonPreferences):
     )
     crossfade: bpy.props.FloatProperty(
         name="Crossfade", description="Seconds over which one cue goes over into the next", default=0.5, min=0, max=5
+    )
+    min_cue: bpy.props.FloatProperty(name="Shortest Cue", description="Seconds", default=12, min=1, max=600)
+    max_cue: bpy.props.FloatProperty(
+        name="Longest Cue", description="Seconds; twice the shortest at least", default=120, min=2, max=3600
     )
     hit_markers: bpy.props.BoolProperty(
         name="Hit Points as Markers", description="Mark on the timeline what the music stresses", default=True
@@ -60,7 +67,7 @@ class GVMPreferences(bpy.types.AddonPreferences):
             layout.label(text="Online access is off in Blender: gvm fetches no models", icon="INTERNET_OFFLINE")
         _draw_findings(layout)
         column = layout.column()
-        for name in ("model", "device", "preset", "duck", "crossfade", "hit_markers", "render_effects"):
+        for name in OWN:
             column.prop(self, name)
 
 

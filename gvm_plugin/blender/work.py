@@ -154,6 +154,7 @@ def begin_check() -> None:
         jobs.STATE.findings = list(result["findings"])
         return "gvm works" if result["ok"] else "gvm lacks something: see below"
 
+    jobs.STATE.warnings = []
     jobs.begin(jobs.Job("check", "Check", "check", {}, done), _command(), not bpy.app.online_access)
 
 
@@ -252,7 +253,8 @@ def _options(scene: Any) -> dict[str, Any]:
     return {
         **properties.wishes(own), "seed": own.seed, "takes": own.takes, "model": wanted.model or "starter",
         "device": wanted.device, "preset": wanted.preset, "duck": round(wanted.duck, 3),
-        "crossfade": round(wanted.crossfade, 3),
+        "crossfade": round(wanted.crossfade, 3), "min_cue": round(wanted.min_cue, 3),
+        "max_cue": round(max(wanted.max_cue, 2 * wanted.min_cue), 3),
     }  # fmt: skip
 
 
