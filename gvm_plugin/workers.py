@@ -187,13 +187,15 @@ class _Process:
 def _start_process(options: ScoreOptions, messages: SimpleQueue[tuple[int, str, float]], count: int) -> None:
     """Prepare a process: no Ctrl-C of its own, no life after its parent's, the model."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _stop)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _Process.messages = messages
-    work_beside(count)
     try:
+        signal.signal(signal.SIGTERM, _stop)
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+        _Process.messages = messages
+        work_beside(count)
         _Process.generator = open_generator(options)
         check_licence(_Process.generator, options.monetised)
+    except SystemExit:  # from `_stop`; the pool would print it with its traceback. Nothing is half done yet
+        os._exit(130)
     except Exception as err:  # noqa: BLE001  told by the first film's result: an initializer's error is lost
         _Process.failed = err
 

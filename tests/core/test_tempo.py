@@ -8,17 +8,19 @@ from hypothesis import strategies as st
 from core.starter.grid import Grid
 from core.starter.tempo import BEND, plan_grid
 
-durations = st.floats(0.3, 90.0)
-hit_lists = st.lists(st.tuples(st.floats(0.0, 90.0), st.floats(0.05, 1.0)), max_size=12)
-
 
 def make(duration: float, hits: list[tuple[float, float]], button: bool = False, seed: int = 0) -> Grid:
     return plan_grid(duration, hits, (84.0, 120.0), 16, button, np.random.default_rng(seed))
 
 
-@settings(deadline=None, max_examples=60)
-@given(durations, hit_lists, st.booleans())
-def test_time_runs_forwards_and_covers_the_cue(duration: float, hits: list[tuple[float, float]], button: bool) -> None:
+@settings(deadline=None, max_examples=80)
+@given(
+    st.one_of(st.floats(0.3, 8.0), st.floats(8.0, 90.0)),
+    st.lists(st.tuples(st.floats(0.0, 90.0), st.floats(0.05, 1.0)), max_size=12),
+    st.booleans(),
+)
+def test_any_cue_with_any_hits(duration: float, hits: list[tuple[float, float]], button: bool) -> None:
+    """Time runs forwards and covers the cue, the beat bends by 4 % at most, every hit keeps its time, the end rings."""
     grid = make(duration, hits, button)
     steps = np.diff(grid.seconds)
     assert grid.seconds[0] == 0.0
@@ -27,33 +29,15 @@ def test_time_runs_forwards_and_covers_the_cue(duration: float, hits: list[tuple
     assert grid.seconds[-2] < duration + 1e-6
     assert 0 <= grid.final_step < grid.steps
 
-
-@settings(deadline=None, max_examples=60)
-@given(st.floats(4.0, 90.0), hit_lists)
-def test_the_beat_never_bends_by_more_than_four_per_cent(duration: float, hits: list[tuple[float, float]]) -> None:
-    grid = make(duration, hits)
-    steps = np.diff(grid.seconds)
-    assert steps.max() / steps.min() <= (1 + BEND) / (1 - BEND) + 1e-6
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.floats(8.0, 90.0), hit_lists)
-def test_the_last_downbeat_leaves_room_to_ring(duration: float, hits: list[tuple[float, float]]) -> None:
-    grid = make(duration, hits)
-    ring = duration - grid.seconds[grid.final_step]
-    assert 1.15 <= ring <= 3.0 + 1e-6
-
-
-@settings(deadline=None, max_examples=60)
-@given(durations, hit_lists)
-def test_every_hit_keeps_its_exact_time_and_gets_the_nearest_step(
-    duration: float, hits: list[tuple[float, float]]
-) -> None:
-    grid = make(duration, hits)
     inside = sorted(hit for hit in hits if hit[0] < duration)
     assert [(h.seconds, h.strength) for h in grid.hits] == inside
     for hit in grid.hits:
         assert abs(grid.seconds[hit.step] - hit.seconds) == pytest.approx(np.abs(grid.seconds[:-1] - hit.seconds).min())
+
+    if duration >= 4:
+        assert steps.max() / steps.min() <= (1 + BEND) / (1 - BEND) + 1e-6
+    if duration >= 8 and not button:
+        assert 1.15 <= duration - grid.seconds[grid.final_step] <= 3.0 + 1e-6
 
 
 def test_a_few_well_spaced_cuts_all_fall_exactly_on_sixteenths() -> None:
