@@ -30,6 +30,8 @@ from gvm_plugin.film_source import FilmSource, Pictures
 
 log = logging.getLogger(__name__)
 
+LEAST_PICTURES: Final = 15  # of a shot, PySceneDetect's default
+LEAST_SHOT_SECONDS: Final = 0.6
 ACTIVITY_FPS: Final = 8
 ACTIVITY_SIZE: Final = (64, 36)
 LOOK_FPS: Final = 4  # colours
@@ -162,7 +164,9 @@ class _Cuts:
     """
 
     def __init__(self, pictures: Pictures, known: Sequence[float]) -> None:
-        self._detector = ContentDetector()
+        # The detector counts pictures between cuts: its own 15 where there are 24 a second or more, fewer in slow films.
+        pictures_between = min(LEAST_PICTURES, math.ceil(LEAST_SHOT_SECONDS * pictures.rate))
+        self._detector = ContentDetector(min_scene_len=max(1, pictures_between))
         self._rate, self._tick = pictures.rate, pictures.time_base
         self._known = deque(sorted(known))
         self._size: tuple[int, int] | None = None

@@ -53,3 +53,11 @@ def test_a_film_held_upright_is_seen_upright(clip_factory: ClipFactory, tmp_path
         seen.append(encoder.frames[0][1])
     assert seen[1].shape == (96, 54, 3)
     np.testing.assert_array_equal(np.rot90(seen[1]), seen[0])
+
+
+@pytest.mark.parametrize("rate", [8, 12, 24])
+def test_quick_cuts_are_seen_at_any_rate(rate: int, clip_factory: ClipFactory) -> None:
+    """PySceneDetect merges shots of fewer than 15 pictures, which are 1.9 s at 8 a second."""
+    film = clip_factory("film", seconds=4, fps=Fraction(rate), cuts=(1.0, 1.75, 2.5))
+    seen = watch(FileSource(film), Recorder(32, 18), 4, None)
+    assert [seconds for seconds, _ in seen.cuts] == pytest.approx([1.0, 1.75, 2.5], abs=1 / rate)
