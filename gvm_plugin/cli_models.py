@@ -38,6 +38,13 @@ def models_group(context: click.Context) -> int:
     return 0
 
 
+@models_group.command("list")
+def list_command() -> int:
+    """List the models, as `gvm models` alone does."""
+    _print_models()
+    return 0
+
+
 @models_group.command("show")
 @click.argument("name")
 def show_command(name: str) -> int:

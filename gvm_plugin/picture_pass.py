@@ -164,7 +164,7 @@ class _Cuts:
     """
 
     def __init__(self, pictures: Pictures, known: Sequence[float]) -> None:
-        # The detector counts pictures between cuts: its own 15 where there are 24 a second or more, fewer in slow films.
+        # The detector counts pictures between cuts: its own 15 from 25 a second on, fewer below.
         pictures_between = min(LEAST_PICTURES, math.ceil(LEAST_SHOT_SECONDS * pictures.rate))
         self._detector = ContentDetector(min_scene_len=max(1, pictures_between))
         self._rate, self._tick = pictures.rate, pictures.time_base

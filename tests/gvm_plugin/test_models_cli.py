@@ -363,3 +363,10 @@ def test_asked_and_answered(store: Path, monkeypatch: pytest.MonkeyPatch, capsys
         assert run(["models", "remove", "mine"]) == 0
         assert (store / "mine").is_dir() == left
     assert capsys.readouterr().out.endswith("mine is gone\n")
+
+
+def test_list_is_what_models_alone_prints(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models"]) == 0
+    listing = capsys.readouterr().out
+    assert run(["models", "list"]) == 0
+    assert capsys.readouterr().out == listing and "starter" in listing
