@@ -17,6 +17,7 @@ import queue
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
@@ -24,7 +25,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from core.errors import CueSheetError, DeliveryError, GVMError, LicenceError, MediaError, MissingDependencyError
+from core.errors import CueSheetError, DeliveryError, LicenceError, MediaError, MissingDependencyError
 from core.errors import ModelError as ModelProblem
 from gvm_plugin import __version__
 from gvm_plugin.cache import FOLDER
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 
 MOST_WAITING: Final = 64  # requests
 LAST_SECONDS: Final = 3.0  # that a job may take to end when the worker has to
+INSIST_SECONDS: Final = 0.05  # between two attempts to interrupt a job
 _CANCEL: Final = signal.Signals["SIGUSR1" if hasattr(signal, "SIGUSR1") else "SIGBREAK"]  # not used for anything else
 _HEAVY: Final = ("gvm_plugin.picture_pass", "gvm_plugin.edit_media", "gvm_plugin.edit_score", "scipy.signal")
 _HEAVY_MODEL: Final[dict[str, tuple[str, ...]]] = {"tone": (), "starter": ("core.pipeline",)}
@@ -169,7 +171,7 @@ class Worker:
             if self._running is None or self._running.id != target:
                 return "unknown"
             self._running.cancelled = True
-        _interrupt_main()
+            self._interrupt(self._running)
         return "running"
 
     def stop(self) -> None:
@@ -187,7 +189,20 @@ class Worker:
         watch.daemon = True
         watch.start()
         if running is not None:
-            _interrupt_main()
+            self._interrupt(running)
+
+    def _interrupt(self, job: _Job) -> None:
+        """Let the main thread run its signal handler soon, also while it waits for a program.
+
+        Again and again until it has: a signal that comes just before a thread begins to wait doesn't wake it.
+        """
+
+        def insist() -> None:
+            while self._running is job and job.armed:
+                _interrupt_main()
+                time.sleep(INSIST_SECONDS)
+
+        threading.Thread(target=insist, name="cancel", daemon=True).start()
 
     def _end_at_once(self) -> None:
         """The main thread doesn't end: tidy up in its place and take the programs it started along."""
@@ -294,7 +309,6 @@ class Worker:
 
 
 def _interrupt_main() -> None:
-    """Let the main thread run its signal handler, soon, also while it waits for a program."""
     if hasattr(signal, "pthread_kill"):
         main = threading.main_thread().ident
         assert main is not None, "the main thread runs"
@@ -305,8 +319,7 @@ def _interrupt_main() -> None:
 
 def _error(own: str | int, err: Exception) -> Event:
     kind = next((kind for type_, kind in _KINDS if isinstance(err, type_)), "bug")
-    if kind == "bug" or isinstance(err, GVMError):
-        log.info("request %s failed", own, exc_info=err)
+    log.info("request %s failed", own, exc_info=err)
     if kind == "bug":
         message, remedy = f"unexpected {type(err).__name__}: {err}", "please report it with the log"
     else:

@@ -300,7 +300,7 @@ def test_a_flood_and_a_line_without_end() -> None:
 
 
 def test_the_queue_has_an_end_and_ids_are_used_once(edit: dict[str, Any], tmp_path: Path) -> None:
-    client = WorkerClient(command(patch=SLOW["analyse"]), cwd=str(ROOT))
+    client = WorkerClient(command(patch=slow("analyse")), cwd=str(ROOT))
     fields: dict[str, Any] = {"edit": edit, "project": "p", "folder": str(tmp_path)}
     for _ in range(70):
         client.request("analyse", **fields)
@@ -338,28 +338,32 @@ def test_what_libraries_print_is_no_event(edit: dict[str, Any], tmp_path: Path) 
 # --- cancel ------------------------------------------------------------------------------------------------------
 
 
-def slow(module: str, name: str) -> str:
-    """Patch with which a function first takes half a minute, and its usual time once that was interrupted."""
-    return f"""
-        import time, {module} as module
-        real, patience = module.{name}, [True]
-        def slow(*arguments, **named):
-            if patience:
-                try:
-                    time.sleep(30)
-                finally:
-                    patience.clear()
-            return real(*arguments, **named)
-        module.{name} = slow
-    """
-
-
-SLOW = {
-    "analyse": slow("gvm_plugin.picture_pass", "describe_colours"),
-    "generate": slow("gvm_plugin.generators", "_play"),
-    "mix": slow("gvm_plugin.edit_score", "measure_levels"),
-    "deliver": slow("gvm_plugin.edit_takes", "measure_loudness"),
+_SLOWLY = """
+import importlib, time
+def slow_once(module, name):
+    # it first takes half a minute, and its usual time once that was interrupted
+    module = importlib.import_module(module)
+    real, patience = getattr(module, name), [True]
+    def slow(*arguments, **named):
+        if patience:
+            try:
+                time.sleep(30)
+            finally:
+                patience.clear()
+        return real(*arguments, **named)
+    setattr(module, name, slow)
+"""
+_STAGES = {
+    "analyse": ("gvm_plugin.picture_pass", "describe_colours"),
+    "generate": ("gvm_plugin.generators", "_play"),
+    "mix": ("gvm_plugin.edit_score", "measure_levels"),
+    "deliver": ("gvm_plugin.edit_takes", "measure_loudness"),
 }
+
+
+def slow(*stages: str) -> str:
+    """Patch with which each stage first takes half a minute, and its usual time once that was interrupted."""
+    return _SLOWLY + "".join(f"slow_once{_STAGES[stage]}\n" for stage in stages)
 
 
 def until(client: WorkerClient, stage: str) -> None:
@@ -369,20 +373,21 @@ def until(client: WorkerClient, stage: str) -> None:
     time.sleep(0.3)
 
 
-@pytest.mark.parametrize("stage", SLOW)
-def test_cancel_at_every_stage(stage: str, edit: dict[str, Any], tmp_path: Path) -> None:
-    client = WorkerClient(command(patch=SLOW[stage]), cwd=str(ROOT))
-    number = client.request("score", edit=edit, project="p", folder=str(tmp_path))
-    until(client, "mix" if stage == "deliver" else stage)
-    asked = time.monotonic()
-    client.cancel(number)
-    client.cancel(number)  # twice
-    assert client.wait(number, 5) == {"event": "cancelled", "id": number}
-    assert time.monotonic() - asked < 2
-    assert unfinished(tmp_path) == []
-    assert stage == "deliver" or not list(tmp_path.glob("*.wav"))
-    assert ask(client, "ping")["result"] == {"busy": None, "waiting": []}
-    score(client, edit, tmp_path)  # it goes on working
+def test_cancel_at_every_stage(edit: dict[str, Any], tmp_path: Path) -> None:
+    """One after the other in one worker, which goes on working: each request gets one stage further."""
+    client = WorkerClient(command(patch=slow(*_STAGES)), cwd=str(ROOT))
+    for stage in _STAGES:
+        number = client.request("score", edit=edit, project="p", folder=str(tmp_path))
+        until(client, "mix" if stage == "deliver" else stage)
+        asked = time.monotonic()
+        client.cancel(number)
+        client.cancel(number)  # twice
+        assert client.wait(number, 5) == {"event": "cancelled", "id": number}, stage
+        assert time.monotonic() - asked < 2, stage
+        assert unfinished(tmp_path) == [], stage
+        assert stage == "deliver" or not list(tmp_path.glob("*.wav"))
+        assert ask(client, "ping")["result"] == {"busy": None, "waiting": []}
+    score(client, edit, tmp_path)
     client.close()
 
 
@@ -408,7 +413,7 @@ def test_cancel_while_ffmpeg_runs(clip_factory: ClipFactory, tmp_path: Path, mon
 
 def busy(edit: dict[str, Any], folder: Path) -> tuple[WorkerClient, int]:
     """A worker in the middle of a long stage with unfinished files, and its request."""
-    client = WorkerClient(command(patch=SLOW["mix"]), cwd=str(ROOT))
+    client = WorkerClient(command(patch=slow("mix")), cwd=str(ROOT))
     number = client.request("score", edit=edit, project="p", folder=str(folder))
     until(client, "mix")
     assert unfinished(folder)
@@ -470,7 +475,7 @@ def test_a_parent_that_dies(edit: dict[str, Any], tmp_path: Path) -> None:
     program = f"""
 import os, sys, time
 from gvm_plugin.worker_client import WorkerClient
-client = WorkerClient({command(patch=SLOW["mix"])!r}, cwd={str(ROOT)!r})
+client = WorkerClient({command(patch=slow("mix"))!r}, cwd={str(ROOT)!r})
 client.request("score", edit={edit!r}, project="p", folder={str(tmp_path)!r})
 while not any(event.get("stage") == "mix" for event in client.poll()):
     time.sleep(0.01)
