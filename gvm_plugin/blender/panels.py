@@ -35,7 +35,7 @@ class GVM_PT_score(_Tab, bpy.types.Panel):
 class GVM_PT_wishes(_Tab, bpy.types.Panel):
     """What is asked of the next score."""
 
-    bl_label, bl_parent_id = "Music", "GVM_PT_score"
+    bl_label, bl_parent_id = "New Music", "GVM_PT_score"
 
     def draw(self, context: Any) -> None:
         """Draw it."""
@@ -106,7 +106,7 @@ class GVM_PT_cue(_Tab, bpy.types.Panel):
             column.label(text=f"{take['tempo']:.0f} bpm, {take['key']}", icon="SOUND")
         reason = str(noted.get("cue", {}).get("reason", ""))
         if reason:
-            layout.label(text=reason[:1].upper() + reason[1:], icon="INFO")
+            _lines(layout, reason[:1].upper() + reason[1:], "INFO")
         _draw_wishes(layout, active.gvm)
         if take:
             row = layout.row(align=True)
@@ -177,15 +177,12 @@ def _draw_wishes(layout: Any, group: Any) -> None:
 def _draw_row(column: Any, score: str, cue: store.Record, mine: list[Any], active: bool) -> None:
     heard = [strip for strip in mine if not strip.mute]
     takes = [strip for strip in mine if strip.get(store.TAKE)]
-    row = column.row(align=True)
     span = f"{jobs.clock(cue['in'])} - {jobs.clock(cue['out'])}"
-    button = row.operator("gvm.select", text=f"{cue['id']}  {span}  {cue['style']}", depress=active)
+    text = f"{cue['id']}   {span}   {cue['style']}"
+    if takes:
+        text += f"   {heard[0].get(store.TAKE) if heard else '-'}/{len(takes)}"
+    button = column.operator("gvm.select", text=text, depress=active)
     button.cue, button.score = cue["id"], score
-    number = heard[0].get(store.TAKE) if heard else 0
-    tell = row.row()
-    tell.scale_x = 0.35
-    tell.alignment = "RIGHT"
-    tell.label(text=f"{number or '-'}/{len(takes)}" if takes else "-")
 
 
 CLASSES = (GVM_PT_score, GVM_PT_wishes, GVM_PT_cue, GVM_PT_cues)

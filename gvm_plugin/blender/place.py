@@ -6,6 +6,7 @@ All of it is looked at before anything is changed; the caller makes it one undo 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
@@ -32,13 +33,13 @@ def place_score(scene: Any, score: str, record: store.Record, result: Mapping[st
     """Put a new score, or what changed of one, into the scene; a line that says what was done."""
     check_files(result["cues"])
     gone = set(result.get("gone", ()))
-    old = {cue["id"]: cue for cue in store.cues(scene, score)}
     moved_by = record["first"] - store.scores(scene).get(score, record)["first"]
     done = dict.fromkeys(("new", "changed", "moved", "same"), 0)
     for cue in result["cues"]:
         if cue["change"] in ("same", "moved") and not cue["silent"]:
             continue
         gone.add(cue["id"])
+    record["cues"] = [{name: value for name, value in cue.items() if name != "takes"} for cue in result["cues"]]
     for name in gone & {strip[store.CUE] for strip in store.ours(scene, score)}:
         remove_cue(scene, score, name)
     for cue in result["cues"]:
@@ -50,8 +51,7 @@ def place_score(scene: Any, score: str, record: store.Record, result: Mapping[st
             done["moved" if frames else "same"] += 1
             continue
         done[cue["change"]] += 1
-        _place_cue(scene, score, record, cue, old.get(cue["id"]))
-    record["cues"] = [{name: value for name, value in cue.items() if name != "takes"} for cue in result["cues"]]
+        _place_cue(scene, score, record, cue)
     place_markers(scene, score, record)
     store.keep(scene, score, _plain(record))
     told = [f"{count} {name}" for name, count in done.items() if count]
@@ -63,6 +63,8 @@ def place_cue(scene: Any, score: str, record: store.Record, result: Mapping[str,
     check_files(result["cues"])
     if not any(True for _ in store.ours(scene, score, name)):
         raise NotPlaced(f"cue {name} isn't there any more; its new music is left out")
+    shown = scene.sequence_editor.active_strip
+    active = shown is not None and (shown.get(store.SCORE), shown.get(store.CUE)) == (score, name)
     for cue in result["cues"]:
         if cue["silent"]:
             continue
@@ -75,7 +77,10 @@ def place_cue(scene: Any, score: str, record: store.Record, result: Mapping[str,
             _refresh_cue(scene, score, record, cue)
         else:
             remove_cue(scene, score, name)
-        _place_cue(scene, score, record, cue, None)
+        _place_cue(scene, score, record, cue)
+        if active:
+            heard = next(strip for strip in store.takes(scene, score, name) if not strip.mute)
+            heard.select, scene.sequence_editor.active_strip = True, heard
         kept = {key: value for key, value in cue.items() if key not in ("takes", "change", "was_in")}
         record["cues"] = [kept if one["id"] == name else one for one in record["cues"]]
     place_markers(scene, score, record)
@@ -124,11 +129,10 @@ def check_files(cues: Iterable[Mapping[str, Any]]) -> None:
 # --- strips ------------------------------------------------------------------------------------------------------
 
 
-def _place_cue(scene: Any, score: str, record: store.Record, cue: store.Record, old: store.Record | None) -> None:
+def _place_cue(scene: Any, score: str, record: store.Record, cue: store.Record) -> None:
     base = _base_channel(scene, record)
     before = len(store.takes(scene, score, cue["id"]))
-    order = [one["id"] for one in record.get("cues", ())]
-    number = order.index(cue["id"]) if cue["id"] in order else len(order)
+    number = [one["id"] for one in record["cues"]].index(cue["id"])
     for index, take in enumerate(cue["takes"]):
         level = keys.level_of(cue, take, record["fps_value"])
         first, last = record["first"] + level.first, record["first"] + level.last
@@ -173,11 +177,22 @@ def _refresh_cue(scene: Any, score: str, record: store.Record, cue: store.Record
 
 
 def _new_sound(scene: Any, name: str, path: str, channel: int, frame: int) -> Any:
-    strip = compat.strips(scene.sequence_editor).new_sound(name=name, filepath=path, channel=channel, frame_start=frame)
+    shown = _as_blender_keeps(path)
+    strip = compat.strips(scene.sequence_editor).new_sound(
+        name=name, filepath=shown, channel=channel, frame_start=frame
+    )
     if strip.sound is None or not getattr(strip.sound, "samplerate", 1):
         _remove(scene, strip)
         raise NotPlaced(f"{path} can't be read by this Blender; score again")
     return strip
+
+
+def _as_blender_keeps(path: str) -> str:
+    """The path relative to the blend file, if that is what the person prefers."""
+    if bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:
+        with contextlib.suppress(ValueError):  # on another drive
+            return bpy.path.relpath(path)
+    return path
 
 
 def _move(scene: Any, strip: Any, frames: int, company: Sequence[Any]) -> None:

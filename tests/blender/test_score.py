@@ -162,6 +162,7 @@ def test_keys_are_few_and_joins_have_equal_power(film: Editor) -> None:
         assert len(curve.keyframe_points) <= 12
         assert {point.interpolation for point in curve.keyframe_points} == {"LINEAR"}
         assert all(point.co[0] == int(point.co[0]) for point in curve.keyframe_points)
+    assert strips[0].color_tag != strips[1].color_tag
     one, other = strips[:2]
     assert film.compat.start(other) < film.compat.end(one)
     for frame in range(film.compat.start(other), film.compat.end(one) + 1):
@@ -220,6 +221,7 @@ def test_settings_of_the_cue_and_takes(film: Editor) -> None:
     strip.gvm.style, strip.gvm.use_tempo, strip.gvm.tempo = "funk", True, 90
     strip.gvm.use_mood, strip.gvm.mood = True, -0.5
     film.run(bpy.ops.gvm.regenerate)
+    assert film.editor.active_strip["gvm_cue"] == "A"
     takes = [s for s in film.ours if s["gvm_cue"] == "A"]
     assert [(s["gvm_take"], s.mute) for s in takes] == [(1, False), (2, True), (3, True)]
     noted = film.store.data(takes[0])
@@ -253,7 +255,7 @@ def test_panels_draw(film: Editor) -> None:
         assert not hasattr(kind, "poll") or kind.poll(bpy.context)
         kind.draw(type("Panel", (), {"layout": Layout()})(), bpy.context)
     assert any("Take 1 of 2" in text for text in Layout.said)
-    assert any(text.startswith("A  0:00") for text in Layout.said)
+    assert any(text.startswith("A   0:00 - ") and text.endswith("1/2") for text in Layout.said)
     part("preferences").GVMPreferences.draw(_Preferences(Layout()), bpy.context)
 
 
