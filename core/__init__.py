@@ -4,7 +4,7 @@ Modules, each importing only from those above it (but for `starter`: its vocabul
 corpus after `training.data`):
 
 errors      the GVMError tree
-shapes      shape letters; sample, frame and code rates
+shapes      shape letters; sample, frame and code rates; state dicts compared
 config      frozen dataclasses of the model, presets
 frames      video file -> frames by presentation time stamp (PyAV, numpy; no torch)
 packed      linear maps with packed weights, for CPUs

@@ -69,8 +69,12 @@ def command_of(program: str, model: str | None = None, device: str | None = None
 
 
 def clean_environment(offline: bool = False, given: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment for the worker: without what belongs to the host's own Python; offline: no model is fetched."""
-    environment = {name: value for name, value in (given or os.environ).items() if name not in FOREIGN}
+    """The environment for the worker: without what belongs to the host's own Python.
+
+    offline: no model is fetched. given: the variables to begin with, None for those of this process.
+    """
+    variables = os.environ if given is None else given
+    environment = {name: value for name, value in variables.items() if name not in FOREIGN}
     environment["PYTHONUNBUFFERED"] = "1"
     if offline:
         environment |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
@@ -146,7 +150,7 @@ class WorkerClient:
         self.start()
         assert self._session is not None, "started above"
         self._number += 1
-        self._session.send({"id": self._number, "do": do, **fields}, _folders(fields), last=do not in _AT_ONCE)
+        self._session.send({"id": self._number, "do": do, **fields}, _folders(fields), job=do not in _AT_ONCE)
         return self._number
 
     def cancel(self, request: int) -> None:
@@ -240,13 +244,13 @@ class _Session:
         for thread in self._threads:
             thread.start()
 
-    def send(self, request: Event, folders: Iterable[str], last: bool) -> None:
-        """Write a request soon. ValueError where it can't be said as JSON, or is too long."""
+    def send(self, request: Event, folders: Iterable[str], job: bool) -> None:
+        """Write a request soon. job: it isn't answered at once. ValueError where it is no JSON, or too long."""
         line = json.dumps(request, allow_nan=False).encode("ascii") + b"\n"
         if len(line) > REQUEST_BYTES:
             raise ValueError(f"a request may have {REQUEST_BYTES >> 20} MB; this one has {len(line) >> 20}")
         with self._lock:
-            self._open[request["id"]] = last
+            self._open[request["id"]] = job
             self._folders.update(folders)
         self._lines.put(line)
         if not self._threads[-1].is_alive():  # it died meanwhile

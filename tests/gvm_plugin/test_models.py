@@ -256,3 +256,15 @@ def test_every_mutilation_of_a_header_is_an_error_of_ours(tmp_path: Path) -> Non
     path.write_bytes(whole + b"x")
     with pytest.raises(WeightsFileError):
         read_shapes(path)
+
+
+def test_the_folder_is_called_the_same_on_both_sides() -> None:
+    """`models` loads no torch and so can't ask `checkpoint`, which does."""
+    from core import checkpoint
+    from gvm_plugin import models
+
+    assert (models.FORMAT, models.MODEL_FILE, models.WEIGHTS) == (
+        checkpoint.FORMAT,
+        checkpoint.DESCRIPTION,
+        checkpoint.MODEL,
+    )
