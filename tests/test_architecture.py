@@ -6,6 +6,7 @@ import ast
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -74,8 +75,8 @@ PLUGIN_LAYERS = [
 ]
 
 
-def imports_of(path: Path) -> set[str]:
-    """Full names of all modules that a file imports, also inside functions, but not for type checkers alone."""
+def import_statements(path: Path) -> Iterator[ast.Import | ast.ImportFrom]:
+    """All imports of a file from other packages or modules, also inside functions, but not for type checkers alone."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for_types = {
         id(inner)
@@ -83,14 +84,21 @@ def imports_of(path: Path) -> set[str]:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
-    names: set[str] = set()
     for node in ast.walk(tree):
         if id(node) in for_types:
             continue
+        if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and node.module and node.level == 0):
+            yield node
+
+
+def imports_of(path: Path) -> set[str]:
+    """Full names of all modules that a file imports, and of what it takes from them."""
+    names: set[str] = set()
+    for node in import_statements(path):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        else:
+            names |= {str(node.module)} | {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
@@ -107,47 +115,35 @@ def test_a_file_imports_only_from_files_above_it(path: Path) -> None:
     assert not below, f"{path.name} imports {below} from below it"
 
 
-HANDOFF_LAYERS = [
-    *("timecode", "source", "timeline_doc", "broadcast_wave", "cue_files", "build", "otio", "fcpxml", "xmeml"),
-    *("edl", "cue_list", "export"),
-]
+INNER_LAYERS = {
+    "handoff": [
+        *("timecode", "source", "timeline_doc", "broadcast_wave", "cue_files", "build", "otio", "fcpxml", "xmeml"),
+        *("edl", "cue_list", "export"),
+    ],
+    "moviepy_fx": [
+        *("sound", "pictures", "progress", "scoring"),
+        *("gvm_score", "match_loudness", "duck_under", "shot_crossfade"),
+    ],
+}
 
 
-@pytest.mark.parametrize("name", HANDOFF_LAYERS)
-def test_the_hand_off_is_layered_too(name: str) -> None:
-    used = imports_of(ROOT / "gvm_plugin" / "handoff" / f"{name}.py")
-    above = set(HANDOFF_LAYERS[: HANDOFF_LAYERS.index(name)])
-    inside = {other.split(".")[2] for other in used if other.startswith("gvm_plugin.handoff.")}
-    assert inside & set(HANDOFF_LAYERS) <= above
+@pytest.mark.parametrize(
+    ("package", "name"), [(package, name) for package, names in INNER_LAYERS.items() for name in names]
+)
+def test_packages_inside_are_layered_too(package: str, name: str) -> None:
+    layers = INNER_LAYERS[package]
+    used = imports_of(ROOT / "gvm_plugin" / package / f"{name}.py")
+    inside = {other.split(".")[2] for other in used if other.startswith(f"gvm_plugin.{package}.")}
+    assert inside & set(layers) <= set(layers[: layers.index(name)])
     outside = {other.split(".")[1] for other in used if other.startswith("gvm_plugin.")} & set(PLUGIN_LAYERS)
-    assert outside <= set(PLUGIN_LAYERS[: PLUGIN_LAYERS.index("handoff") + 1])
+    assert outside <= set(PLUGIN_LAYERS[: PLUGIN_LAYERS.index(package) + 1])
+    assert package != "moviepy_fx" or name == "scoring" or "gvm_plugin.score" not in used  # effects without a model
 
 
-def test_the_layers_of_the_hand_off_are_its_files() -> None:
-    files = {path.stem for path in (ROOT / "gvm_plugin" / "handoff").glob("*.py")}
-    assert files == {"__init__", *HANDOFF_LAYERS}
-
-
-MOVIEPY_LAYERS = [
-    *("sound", "pictures", "progress", "scoring"),
-    *("gvm_score", "match_loudness", "duck_under", "shot_crossfade"),
-]
-
-
-@pytest.mark.parametrize("name", MOVIEPY_LAYERS)
-def test_the_effects_for_moviepy_are_layered_too(name: str) -> None:
-    used = imports_of(ROOT / "gvm_plugin" / "moviepy_fx" / f"{name}.py")
-    above = set(MOVIEPY_LAYERS[: MOVIEPY_LAYERS.index(name)])
-    inside = {other.split(".")[2] for other in used if other.startswith("gvm_plugin.moviepy_fx.")}
-    assert inside & set(MOVIEPY_LAYERS) <= above
-    outside = {other.split(".")[1] for other in used if other.startswith("gvm_plugin.")} & set(PLUGIN_LAYERS)
-    assert outside <= set(PLUGIN_LAYERS[: PLUGIN_LAYERS.index("moviepy_fx") + 1])
-    assert name == "scoring" or "gvm_plugin.score" not in used  # the other effects need no model
-
-
-def test_the_layers_of_the_effects_are_their_files() -> None:
-    files = {path.stem for path in (ROOT / "gvm_plugin" / "moviepy_fx").glob("*.py")}
-    assert files == {"__init__", *MOVIEPY_LAYERS}
+@pytest.mark.parametrize("package", INNER_LAYERS)
+def test_the_layers_inside_are_the_files(package: str) -> None:
+    files = {path.stem for path in (ROOT / "gvm_plugin" / package).glob("*.py")}
+    assert files == {"__init__", *INNER_LAYERS[package]}
 
 
 def test_core_knows_nothing_of_films() -> None:

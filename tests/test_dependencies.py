@@ -9,6 +9,8 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.test_architecture import import_statements
+
 ROOT = Path(__file__).resolve().parents[1]
 OURS = {"core", "gvm_plugin"}
 
@@ -91,20 +93,11 @@ def test_no_module_of_ours_needs_itself_in_a_circle() -> None:
 
 def _modules(path: Path, ours: set[str]) -> set[str]:
     """Our modules that a file imports. A name imported from a package that is a module counts as that module."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for_types = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
     found: set[str] = set()
-    for node in ast.walk(tree):
-        if id(node) in for_types:
-            continue
+    for node in import_statements(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+        else:
             named = {f"{node.module}.{alias.name}" for alias in node.names} & ours
-            found |= named or {node.module}
+            found |= named or {str(node.module)}
     return found & ours
