@@ -35,7 +35,7 @@ def level_of(cue: Mapping[str, Any], take: Mapping[str, Any], fps: Fraction) -> 
     first = min(max(begins, fade_in[0]), ends - 1)
     last = max(min(ends, fade_out[1]), first + 1)
     gain = 10 ** (float(take["gain_db"]) / 20)
-    ducking = [(float(at) * float(fps), float(db)) for at, db in cue.get("ducking") or ()]
+    ducking = _on_frames(cue.get("ducking") or (), fps)
     moments = {first, last, *_fade_keys(fade_in), *_fade_keys(fade_out), *_duck_keys(ducking)}
     points = [
         (at, gain * _rising(at, fade_in) * _rising(at, fade_out, down=True) * 10 ** (_at(ducking, at) / 20))
@@ -53,6 +53,15 @@ def _frames(fade: Mapping[str, float], fps: Fraction) -> tuple[int, int]:
     return round(float(fade["start"]) * float(fps)), round(float(fade["end"]) * float(fps))
 
 
+def _on_frames(points: Sequence[Sequence[float]], fps: Fraction) -> list[Key]:
+    """Points (seconds, dB) moved to whole frames, so that the keys reach the full depth; of two on one the lower."""
+    moved: dict[int, float] = {}
+    for seconds, db in points:
+        frame = round(float(seconds) * float(fps))
+        moved[frame] = min(float(db), moved.get(frame, math.inf))
+    return sorted(moved.items())
+
+
 def _fade_keys(fade: tuple[int, int]) -> list[int]:
     first, last = fade
     if last - first < 2:
@@ -60,8 +69,8 @@ def _fade_keys(fade: tuple[int, int]) -> list[int]:
     return sorted({first + round((last - first) * step / (FADE_KEYS - 1)) for step in range(FADE_KEYS)})
 
 
-def _duck_keys(ducking: Sequence[tuple[float, float]]) -> list[int]:
-    keys = [round(at) for at, _ in ducking]
+def _duck_keys(ducking: Sequence[Key]) -> list[int]:
+    keys = [at for at, _ in ducking]
     for (at, db), (after, then) in itertools.pairwise(ducking):
         if abs(then - db) > BENT_DB:
             keys.append(round((at + after) / 2))
@@ -77,7 +86,7 @@ def _rising(at: int, fade: tuple[int, int], down: bool = False) -> float:
     return math.cos(share * math.pi / 2) if down else math.sin(share * math.pi / 2)
 
 
-def _at(points: Sequence[tuple[float, float]], at: float) -> float:
+def _at(points: Sequence[Key], at: float) -> float:
     """Straight lines between points, flat beyond; 0 without any."""
     if not points:
         return 0.0

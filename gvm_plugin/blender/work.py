@@ -184,7 +184,7 @@ def _begin(
             jobs.STATE.warnings.append("the edit was changed meanwhile: Re-score brings the music in step")
         return message
 
-    fields = {**fields, "options": record["options"], "folder": _folder(scene)}
+    fields = {**fields, "options": record["options"], "folder": _folder()}
     try:
         jobs.begin(jobs.Job(do, title, do, fields, put, undo, rendering), _command(), not bpy.app.online_access)
     except OSError as err:
@@ -262,7 +262,7 @@ def _edit(scene: Any, window: edit.Window, record: store.Record) -> tuple[dict[s
     """({"edit": the edit, or what gives it once effects are rendered}, their rendering)."""
     from .preferences import preferences
 
-    folder = _folder(scene)
+    folder = _folder()
     reading = edit.read(scene, window, bpy.path.abspath, lambda sound: _unpacked(sound, folder))
     record["sources"] = sorted(set(reading.sources))
     if not reading.clips and not reading.rendered:
@@ -282,14 +282,12 @@ def _allow_one_job() -> None:
         raise NotReady("a job is running: wait for it, or cancel it")
 
 
-def _folder(scene: Any) -> str:
-    """Where the music goes: beside the blend file, or in the add-on's own folder until that is saved."""
-    if bpy.data.filepath:
-        own = os.path.splitext(os.path.basename(bpy.data.filepath))[0]
-        return os.path.join(os.path.dirname(bpy.data.filepath), f"{own} music")
-    return os.path.join(
-        bpy.utils.extension_path_user(__package__, path="unsaved", create=True), f"session {os.getpid()}"
-    )
+def _folder() -> str:
+    """Where the music goes: a folder beside the blend file."""
+    if not bpy.data.filepath:
+        raise NotReady("save the file first: the music goes into a folder beside it")
+    own = os.path.splitext(os.path.basename(bpy.data.filepath))[0]
+    return os.path.join(os.path.dirname(bpy.data.filepath), f"{own} music")
 
 
 def _unpacked(sound: Any, folder: str) -> str | None:

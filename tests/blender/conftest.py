@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="gvm-blender-")
+os.environ.setdefault("BLENDER_USER_RESOURCES", tempfile.mkdtemp(prefix="gvm-blender-"))
 
 import bpy
 import numpy as np

@@ -173,6 +173,26 @@ def test_keys_are_few_and_joins_have_equal_power(film: Editor) -> None:
         assert power == pytest.approx(1, abs=0.08)
 
 
+def test_the_starter_model_scores_too(film: Editor) -> None:
+    """Real music: it begins with the film, marks the cut, and ends with the picture."""
+    film.preferences.model = "starter"
+    try:
+        film.row_of_films("a", "b")
+        film.score(style="cinematic")
+    finally:
+        film.preferences.model = "tone"
+        film.scene.gvm.style = "auto"
+    (strip,) = film.ours
+    take = film.store.data(strip)["take"]
+    assert take["hits"]
+    mix = film.mix()[:, 0]
+    sounding = np.flatnonzero(np.abs(mix) > 1e-3)
+    end = (film.compat.end(strip) - 1) * FRAME
+    assert sounding[0] < 48_000
+    assert end - 2 * 48_000 < sounding[-1] <= end + FRAME
+    assert level(mix) > 0.01
+
+
 def test_selected_strips(film: Editor) -> None:
     row = film.row_of_films()
     film.activate(row[1])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import bpy
 import pytest
-from conftest import MEDIA, MODULE, Editor, alive, part
+from conftest import MEDIA, MODULE, Editor, alive, part, worker_kept
 
 
 def processes() -> set[int]:
@@ -254,4 +256,53 @@ def test_music_removed_from_disk(film: Editor) -> None:
     film.activate(film.ours[0])
     film.run(bpy.ops.gvm.reroll)
     assert len(film.ours) == 2
-    time.sleep(0)
+
+
+def test_a_file_that_was_never_saved(film: Editor) -> None:
+    """There would be no place for the music that goes with it."""
+    with worker_kept():
+        bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    bpy.context.scene.name = "Scene"
+    film.row_of_films()
+    with pytest.raises(RuntimeError, match="save the file first"):
+        bpy.ops.gvm.score(what="ALL")
+
+
+def test_blender_quits_during_a_job(film: Editor) -> None:
+    """In a process of its own: when that has ended, the worker has too."""
+    film.row_of_films()
+    bpy.ops.wm.save_mainfile()
+    program = [
+        "import os, time, bpy, importlib",
+        f"bpy.ops.preferences.addon_enable(module={MODULE!r})",
+        f"preferences = bpy.context.preferences.addons[{MODULE!r}].preferences",
+        f"preferences.program, preferences.model = {os.environ['GVM_PROGRAM']!r}, 'tone'",
+        f"bpy.ops.wm.open_mainfile(filepath={str(film.folder / 'film.blend')!r})",
+        f"jobs = importlib.import_module({MODULE + '.jobs'!r})",
+        "bpy.ops.gvm.score(what='ALL')",
+        "while jobs.STATE.job.fraction < 0.05: time.sleep(0.02); jobs.tick()",
+        "print('worker', jobs.STATE.client.pid, flush=True)",
+    ]
+    text = "\n".join(program)
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60, check=False)
+    told = [line for line in done.stdout.splitlines() if line.startswith("worker ")]
+    assert told, done.stderr
+    deadline = time.monotonic() + 5
+    while alive(int(told[0].split()[1])) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(int(told[0].split()[1]))
+    assert "Traceback" not in done.stderr
+    assert not list((film.folder / "film music").glob("*.wav"))
+    assert not list((film.folder / "film music").glob(".gvm/work/*"))
+
+
+def test_many_strips(film: Editor) -> None:
+    """The button comes back with the job begun; how soon is printed, not tested: machines differ."""
+    for number in range(600):
+        film.compat.new_effect(film.editor, f"c{number}", "COLOR", 2 + number % 3, 1 + 5 * number, 6 + 5 * number)
+    begun = time.perf_counter()
+    bpy.ops.gvm.score(what="ALL")
+    print(f"600 strips: the button came back after {1000 * (time.perf_counter() - begun):.0f} ms")
+    assert film.jobs.busy()
+    bpy.ops.gvm.cancel()
+    film.wait()
