@@ -104,6 +104,7 @@ class Worker:
                 with self._lock:
                     self._running = None
                 self._events.put(**answer)
+        signal.signal(_CANCEL, signal.SIG_IGN)  # a late one would kill Python on its way out
         self._events.put("bye")
         self._events.close(1.0)
 

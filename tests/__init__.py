@@ -1,1 +1,1 @@
-"""A package, so that `from tests.parity import ...` means ours: some packages (flashy) install a `tests` of their own."""
+"""A package, so that `from tests.parity import ...` means ours: flashy and others install a `tests` of their own."""

@@ -117,15 +117,20 @@ def test_a_score_gives_files_on_frames_and_numbers(worker: WorkerClient, edit: d
     assert unfinished(tmp_path) == []
 
 
-def test_a_second_request_is_quick(worker: WorkerClient, edit: dict[str, Any], tmp_path: Path) -> None:
-    def seconds(**options: Any) -> float:
-        started = time.monotonic()
-        score(worker, edit, tmp_path, options=options)
-        return time.monotonic() - started
+def test_what_was_made_before_is_not_made_again(worker: WorkerClient, edit: dict[str, Any], tmp_path: Path) -> None:
+    def kept() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
 
-    score(worker, edit, tmp_path / "first")
-    first, again, another = seconds(), seconds(), seconds(seed=5)
-    assert again < first and another < first  # known takes; known pictures
+    first = score(worker, edit, tmp_path)
+    before = kept()
+    assert score(worker, edit, tmp_path) == first and kept() == before
+    score(worker, edit, tmp_path, options={"seed": 5})  # known pictures, new music
+    after = kept()
+    assert before.items() <= after.items()
+    assert sum(path.parent.name == "analysis" for path in after) == sum(
+        path.parent.name == "analysis" for path in before
+    )
+    assert len(list(tmp_path.glob("*.wav"))) == 2
 
 
 def test_spot_then_move_then_make(worker: WorkerClient, edit: dict[str, Any], tmp_path: Path) -> None:
