@@ -29,7 +29,7 @@ from core.model import GVMGen
 from core.precision import Precision, best_precision, check, prepare
 from core.shapes import MUSIC_RATE
 from core.vision.picture import FrameEncoder, PictureFeatures
-from core.vision.tower import TowerFrames, best_dtype
+from core.vision.tower import Tower, TowerFrames, best_dtype
 from core.windows import plan_windows
 
 if TYPE_CHECKING:
@@ -106,8 +106,12 @@ class WaveformModel:
     def open_encoder(self) -> FrameEncoder:
         """A fresh vision encoder for one film: its tower, and the feature transformation that reads it."""
         self._take_threads()
-        tower = checkpoint.load_tower(self._folder, self.config, self.device, self.tower_dtype)
-        return TowerFrames(tower, self._model.features, self.config.frames_per_second)
+        return TowerFrames(self._tower, self._model.features, self.config.frames_per_second)
+
+    def load(self) -> None:
+        """Read all weights now, so that the first film needn't wait for them."""
+        self._take_threads()
+        _ = self._tower, self._model, self._codec if self._diffusion is None else self._bands
 
     def generate_music(
         self, requests: Sequence[WaveRequest], progress: Progress | None = None
@@ -177,6 +181,10 @@ class WaveformModel:
                 module.float()
         model.decoder = prepare(model.decoder, self.precision)
         return model
+
+    @cached_property
+    def _tower(self) -> Tower:
+        return checkpoint.load_tower(self._folder, self.config, self.device, self.tower_dtype)
 
     @cached_property
     def _codec(self) -> Encodec:

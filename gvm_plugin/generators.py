@@ -270,6 +270,10 @@ class WaveformGenerator:
         """Stands for its files, the precision of its decoder, what makes its codes sound, and how its time is bent."""
         return self._music
 
+    def load(self) -> None:
+        """Read all weights now."""
+        self._model.load()
+
     def open_encoder(self) -> FrameEncoder:
         """A fresh encoder for one film."""
         return self._model.open_encoder()

@@ -76,6 +76,8 @@ def warm(request: Mapping[str, Any], tools: Tools) -> Answer:
     started = time.monotonic()
     options = read_options({name: request[name] for name in ("model", "device") if name in request}, tools.defaults)
     generator = tools.generator(options)
+    if (load := getattr(generator, "load", None)) is not None:  # models whose weights are read when they are needed
+        load()
     return {
         "model": generator.name,
         "licence": generator.licence,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -531,6 +532,11 @@ def test_an_imported_model_in_an_edit_of_many_shapes(
     options = {"model": "tiny", "precision": "fp32", "no_nudge": True, "tempo": 90, "min_cue": 1}
     refused = ask(client, "score", **fields, options=options | {"monetised": True})
     assert refused["kind"] == "licence" and refused["remedy"]
+    shutil.copytree(tmp_path / "models" / "tiny", tmp_path / "models" / "damaged")
+    codec = tmp_path / "models" / "damaged" / "codec.safetensors"
+    codec.write_bytes(codec.read_bytes()[:-4] + b"gone")
+    assert ask(client, "warm", model="damaged")["kind"] == "model"  # warm reads all weights
+    assert ask(client, "warm", model="tiny")["result"]["model"] == "tiny"
     told: list[Event] = []
     event = client.wait(client.request("score", **fields, options=options), 240, told.append)
     (cue, *_) = event["result"]["cues"]
