@@ -152,6 +152,9 @@ class Editor:
 
     def mix(self) -> np.ndarray:
         """What is heard from frame 1 on: [N, 2] at 48 kHz."""
+        if (5, 2, 0) <= bpy.app.version <= (5, 2, 2):
+            pytest.skip("sound.mixdown of this Blender returns before it has written anything")
+        pytest.importorskip("aud", reason="this Blender was built without its sound module for Python")
         path = self.folder / "mix.wav"
         self.scene.frame_start = 1
         self.scene.frame_end = max(self.compat.end(strip) for strip in self.strips)

@@ -107,7 +107,9 @@ def test_another_speed(film: Editor, per_cent: float) -> None:
     film.compat.shift(right, 4)
     found = reading(film)
     assert not found.rendered
-    assert_same(compared(film)["rows"], off=2 if per_cent == 133 else 1)  # of pictures in one frame, another is shown
+    # by 133 %: of several pictures in one frame Blender shows another; older ones also round the speed itself
+    uneven = 3 if bpy.app.version < (4, 4) else 2
+    assert_same(compared(film)["rows"], off=uneven if per_cent == 133 else 1)
 
 
 def test_several_speeds_are_rendered(film: Editor) -> None:

@@ -268,6 +268,7 @@ def test_a_file_that_was_never_saved(film: Editor) -> None:
         bpy.ops.gvm.score(what="ALL")
 
 
+@pytest.mark.skipif(bool(bpy.app.binary_path), reason="the program, not the Python package; see blender_gui_check.py")
 def test_blender_quits_during_a_job(film: Editor) -> None:
     """In a process of its own: when that has ended, the worker has too."""
     film.row_of_films()
