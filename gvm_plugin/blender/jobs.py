@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import time
 import traceback
@@ -24,6 +25,7 @@ from .place import NotPlaced
 INTERVAL = 0.1  # seconds between two ticks
 PATIENCE = 8.0  # seconds from a cancel until the worker is ended by force
 STAGES = {"load": "Loading the model", "analyse": "Watching the film", "generate": "Writing music", "mix": "Balancing"}
+TAKE = re.compile(r".+-[0-9a-f]{12}\.take\d+\.wav")  # a file of the worker's
 Result = dict[str, Any]
 
 
@@ -42,9 +44,9 @@ class Job:
     fraction: float = 0.0
     stage: str = "Starting"
     seconds_left: float | None = None
-    started: float = field(default_factory=time.time)
     cancelled: float | None = None
-    new_folder: str | None = None  # made for this job
+    new_folder: bool = False  # the folder is made for this job
+    earlier: frozenset[str] = frozenset()  # what is in it before
 
 
 @dataclass
@@ -81,7 +83,8 @@ def begin(job: Job, command: list[str], offline: bool) -> None:
     STATE.client = client or worker_client.WorkerClient(command, offline=offline)
     STATE.client.start()
     folder = job.fields.get("folder")
-    job.new_folder = folder if folder and not os.path.exists(folder) else None
+    job.new_folder = bool(folder) and not os.path.isdir(folder)
+    job.earlier = frozenset(os.listdir(folder)) if folder and not job.new_folder else frozenset()
     STATE.job, STATE.kind, STATE.message, STATE.remedy, STATE.failed = job, job.kind, "", "", False
     STATE.log = []
     if job.kind == "check":
@@ -107,10 +110,10 @@ def cancel() -> None:
 def shutdown() -> None:
     """End job and worker: a file is closed, or the add-on, or Blender."""
     client, STATE.client = STATE.client, None
-    if STATE.job is not None:
-        _end("Cancelled", quiet=True)
     if client is not None:
         client.close(2.0)
+    if STATE.job is not None:
+        _end("Cancelled", quiet=True)
 
 
 def tick() -> None:
@@ -191,27 +194,16 @@ def _take(job: Job, event: Result) -> None:
 def _finish(job: Job, result: Result) -> None:
     """Put a result into the scene."""
     if job.cancelled is not None:
-        _throw_away(job, result)
         _end("Cancelled")
         return
     try:
         message = job.done(result) if job.done is not None else ""
     except NotPlaced as err:
-        _throw_away(job, result)
         _end(str(err), failed=True)
         return
     if job.undo:
         _push_undo(job.undo)
     _end(message, placed=True)
-
-
-def _throw_away(job: Job, result: Result) -> None:
-    """Remove music that was made for this job and isn't used."""
-    for cue in result.get("cues", ()):
-        for take in cue.get("takes") or ():
-            with contextlib.suppress(OSError):
-                if os.path.getmtime(take["file"]) >= job.started - 1:
-                    os.remove(take["file"])
 
 
 def _end(message: str, failed: bool = False, remedy: str = "", quiet: bool = False, placed: bool = False) -> None:
@@ -220,16 +212,22 @@ def _end(message: str, failed: bool = False, remedy: str = "", quiet: bool = Fal
     if job is not None:
         if job.proxy is not None:
             job.proxy.kill()
-        if job.new_folder and not placed:
-            _remove_if_empty(job.new_folder)
+        if not placed:
+            _tidy(job)
     if not quiet:
         _show()
 
 
-def _remove_if_empty(folder: str) -> None:
-    """A folder made for a job that came to nothing: nothing in it but the worker's own store."""
+def _tidy(job: Job) -> None:
+    """After a job that came to nothing: takes that it has made already go, and the folder if it was made for it."""
+    folder = job.fields.get("folder")
+    if not folder:
+        return
     with contextlib.suppress(OSError):
-        if set(os.listdir(folder)) <= {".gvm"}:
+        for name in os.listdir(folder):
+            if TAKE.fullmatch(name) and name not in job.earlier:
+                os.remove(os.path.join(folder, name))
+        if job.new_folder and set(os.listdir(folder)) <= {".gvm"}:
             shutil.rmtree(folder, ignore_errors=True)
 
 

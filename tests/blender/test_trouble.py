@@ -69,6 +69,23 @@ def test_cancel_twice(begun: Editor) -> None:
     assert left_over(begun) == []
 
 
+def test_cancelled_when_the_first_takes_are_written(film: Editor) -> None:
+    """They go again, and those of an earlier score stay."""
+    film.two_cues()
+    film.row_of_films("a", "b", "c", "a")
+    film.score()
+    earlier = sorted(path.name for path in (film.folder / "film music").glob("*.wav"))
+    before = film.everything()
+    film.scene.gvm.seed, film.scene.gvm.takes = 5, 8
+    bpy.ops.gvm.score(what="ALL")
+    film.wait(until=lambda: len(list((film.folder / "film music").glob("*.wav"))) > len(earlier))
+    assert film.jobs.busy()
+    bpy.ops.gvm.cancel()
+    assert film.wait(10).message == "Cancelled"
+    assert sorted(path.name for path in (film.folder / "film music").glob("*.wav")) == earlier
+    assert film.everything() == before
+
+
 def test_undo_during_a_job(film: Editor) -> None:
     """The undo takes the strips away; so nothing is placed."""
     film.step()
