@@ -3,12 +3,14 @@
     .venv-bpy45/bin/python scripts/bench_blender.py --zip build/blender/gvm_score-0.1.0.zip --gvm .venv/bin/gvm FILM ...
 
 The films are put in a row (60 s of them), scored with the worker cold, and again, another edit, with the worker warm.
+The last line is JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import os
 import tempfile
 import time
@@ -42,12 +44,13 @@ def main() -> None:
         bpy.context.workspace.sequencer_scene = scene
     bpy.ops.wm.save_as_mainfile(filepath=os.path.join(tempfile.mkdtemp(prefix="gvm-bench-"), "bench.blend"))
     print(f"Blender {bpy.app.version_string}, model {options.model}, {options.seconds} s of edit")
-    for name, films in (("cold", options.films), ("warm", options.films[::-1])):
-        once(scene, films, options.seconds, name)
+    edits = {"cold": options.films, "warm": options.films[::-1]}
+    figures = {name: once(scene, films, options.seconds, name) for name, films in edits.items()}
+    print(json.dumps({"blender": bpy.app.version_string, "edit_s": options.seconds, **figures}))
 
 
-def once(scene: Any, films: list[Path], seconds: int, name: str) -> None:
-    """Lay out the films, score them, say how long it took."""
+def once(scene: Any, films: list[Path], seconds: int, name: str) -> dict[str, Any]:
+    """Lay out the films, score them, say how long it took; the same as a dict, seconds."""
     import bpy
 
     jobs, compat, store = (importlib.import_module(f"{MODULE}.{part}") for part in ("jobs", "compat", "store"))
@@ -77,6 +80,8 @@ def once(scene: Any, films: list[Path], seconds: int, name: str) -> None:
     print(f"{name}: button {1000 * back:.0f} ms, strips after {whole:.1f} s ({parts})")
     print(f"      longest tick {1000 * longest:.0f} ms")
     print(f"      {jobs.STATE.message} {jobs.STATE.remedy}; {len(list(store.ours(scene)))} strips")
+    rounded = {stage: round(value, 2) for stage, value in stages.items()}
+    return {"button": round(back, 4), "strips": round(whole, 2), "longest_tick": round(longest, 4), "stages": rounded}
 
 
 if __name__ == "__main__":
