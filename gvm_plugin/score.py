@@ -385,7 +385,10 @@ def _hand_off(
     film = describe_film(analysis.info, analysis.duration)
     source = finished.sheet.provenance
     mixed = replace(mixed, stems=stamp_stems(mixed.stems, film, job.generator.licence, source))
-    scored = Scored(finished.sheet, finished.takes, placed, mixed, job.generator.name, job.generator.licence)
+    sheet = finished.sheet
+    if "style" in job.generator.ignores:  # what it didn't know isn't said of its music
+        sheet = replace(sheet, cues=tuple(replace(cue, style="") for cue in sheet.cues))
+    scored = Scored(sheet, finished.takes, placed, mixed, job.generator.name, job.generator.licence)
     folder = work / "export"
     folder.mkdir()
     files = export(scored, film, Target(job.outputs.export, job.outputs.name, folder), source)
