@@ -448,6 +448,7 @@ class _Fields:
         return start, end
 
     def content(self) -> Content | None:
+        """How long the whole file lasts on the timeline, where that is given instead of source and speed."""
         if self.given("content") is None:
             return None
         if given := {"source", "speed"} & set(self.value):

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from core.errors import MediaError
 from core.frames import MAX_TICK, PictureStream, Scaler, quarter_turns, shown_name
 from gvm_plugin.edit_list import Clip, Edit, EditSound, located
-from gvm_plugin.film_source import Pictures
+from gvm_plugin.film_source import Pictures, header
 from gvm_plugin.probe import BLOCK_SECONDS, AudioTrack, MediaInfo, Sound, probe_sound, read_audio_blocks
 from gvm_plugin.timeline import SAMPLE_RATE, to_samples
 
@@ -107,23 +107,8 @@ class EditSource:
     def info(self) -> MediaInfo:
         """The edit as if it were a file's header."""
         width, height = self.edit.size or next((file.shape[:2] for file in self._files.values()), (64, 36))
-        mixed = AudioTrack(0, "edit", SAMPLE_RATE, 2, "stereo", None, None, True, 0.0)
-        return MediaInfo(
-            path=Path("edit"),
-            container="edit",
-            duration=float(self.edit.duration),
-            picture_duration=float(self.edit.duration),
-            picture_start=0.0,
-            video_index=0,
-            video_codec="edit",
-            width=width,
-            height=height,
-            rotation=0,
-            pixel_aspect=Fraction(1),
-            average_rate=self.edit.fps,
-            variable_rate=False,
-            audio=(mixed,) if self.edit.sounds else (),
-        )
+        duration = float(self.edit.duration)
+        return header("edit", duration, (width, height), self.edit.fps, sound=bool(self.edit.sounds))
 
     def pictures(self) -> Pictures:
         """The pictures, opened."""

@@ -3,6 +3,7 @@
 FilmSource      protocol: header, pictures, sound
 Pictures        protocol: every picture once, in order; `core.frames.PictureStream` is one
 FileSource      a film that is one file
+header          what a film that is no file says in the place of one's header
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from gvm_plugin.probe import AudioTrack, MediaInfo, Sound, probe, read_audio_blocks
+from gvm_plugin.timeline import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -85,3 +87,27 @@ class FileSource:
     def sound(self, info: MediaInfo, track: AudioTrack, warnings: list[str]) -> Iterator[Sound]:
         """Blocks of one track."""
         return read_audio_blocks(info, track, warnings=warnings)
+
+
+def header(kind: str, seconds: float, size: tuple[int, int], rate: Fraction, sound: bool) -> MediaInfo:
+    """MediaInfo of a film without a file: upright square pixels, at most one track, stereo at 48 kHz.
+
+    kind: "edit", "clip"; size: width and height; rate: pictures a second.
+    """
+    track = AudioTrack(0, kind, SAMPLE_RATE, 2, "stereo", None, None, True, 0.0)
+    return MediaInfo(
+        path=Path(kind),
+        container=kind,
+        duration=seconds,
+        picture_duration=seconds,
+        picture_start=0.0,
+        video_index=0,
+        video_codec=kind,
+        width=size[0],
+        height=size[1],
+        rotation=0,
+        pixel_aspect=Fraction(1),
+        average_rate=rate,
+        variable_rate=False,
+        audio=(track,) if sound else (),
+    )

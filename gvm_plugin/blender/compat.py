@@ -141,15 +141,3 @@ def sequencer_areas() -> Iterator[Any]:
         for area in window.screen.areas:
             if area.type == "SEQUENCE_EDITOR":
                 yield area
-
-
-def set_video_output(render: Any, path: str) -> None:
-    """Render to an H.264 file without sound at `path`."""
-    image = render.image_settings
-    if hasattr(image, "media_type"):
-        image.media_type = "VIDEO"
-    image.file_format = "FFMPEG"
-    image.color_mode = "RGB"
-    render.ffmpeg.format, render.ffmpeg.codec, render.ffmpeg.audio_codec = "MPEG4", "H264", "NONE"
-    render.ffmpeg.constant_rate_factor = "MEDIUM"
-    render.filepath, render.use_file_extension = path, False

@@ -129,6 +129,7 @@ class _Reader:
         self.collect(strip, part, where, volume * float(getattr(strip, "volume", 1.0)))
 
     def picture(self, strip: Any, part: Window, where: tuple[int, ...]) -> None:
+        """What one strip shows during `part`, on the layer `where`."""
         if strip.type == "COLOR":
             self.add(where, part, {"colour": [round(float(value), 4) for value in strip.color]})
         elif strip.type == "IMAGE" and len(strip.elements) == 1:
@@ -145,6 +146,7 @@ class _Reader:
             self.small.append((where, part))
 
     def movie(self, strip: Any, part: Window, where: tuple[int, ...]) -> None:
+        """A film of one speed."""
         begin, frames, reading = compat.content_start(strip), compat.content_frames(strip), self.reading
         clip: dict[str, Any] = {"file": os.path.normpath(self.path_of(strip.filepath))}
         if strip.use_reverse_frames:
@@ -195,6 +197,7 @@ class _Reader:
                     self.render(both, "a small picture lies on another")
 
     def sound(self, strip: Any, part: Window, volume: float) -> None:
+        """What a sound strip plays during `part`, at `volume` times its own."""
         reading, sound = self.reading, strip.sound
         path = os.path.normpath(self.path_of(sound.filepath)) if sound is not None else ""
         if sound is not None and sound.packed_file is not None and not os.path.isfile(path):

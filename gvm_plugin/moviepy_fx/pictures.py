@@ -10,7 +10,6 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, Final, Self
 
 import cv2
@@ -19,10 +18,9 @@ import numpy.typing as npt
 from av.video.frame import VideoFrame
 from moviepy import CompositeVideoClip, VideoClip
 
-from gvm_plugin.film_source import Pictures
+from gvm_plugin.film_source import Pictures, header
 from gvm_plugin.moviepy_fx.sound import length_of, read_sound
 from gvm_plugin.probe import AudioTrack, MediaInfo, Sound
-from gvm_plugin.timeline import SAMPLE_RATE
 
 LEAST_FPS: Final = 24.0  # looked at, also of stills, which have no rate: two cuts are so many pictures apart at least
 LEAST_FPS_ALMOST: Final = 23.9
@@ -51,23 +49,7 @@ class ClipSource:
     def info(self) -> MediaInfo:
         """The clip as if it were a file's header."""
         width, height = (int(side) for side in self.clip.size)
-        track = AudioTrack(0, "clip", SAMPLE_RATE, 2, "stereo", None, None, True, 0.0)
-        return MediaInfo(
-            path=Path("clip"),
-            container="clip",
-            duration=self.seconds,
-            picture_duration=self.seconds,
-            picture_start=0.0,
-            video_index=0,
-            video_codec="clip",
-            width=width,
-            height=height,
-            rotation=0,
-            pixel_aspect=Fraction(1),
-            average_rate=self._rate,
-            variable_rate=False,
-            audio=(track,) if self.clip.audio is not None else (),
-        )
+        return header("clip", self.seconds, (width, height), self._rate, sound=self.clip.audio is not None)
 
     def pictures(self) -> Pictures:
         """The pictures, opened."""
