@@ -7,12 +7,14 @@ from a seed, so anyone can rebuild it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from core.starter.composer import Brief, compose
 from core.starter.controls import control_track
+from core.starter.grid import Grid
 from core.starter.scenes import LatentScene, energy_curve, render_scene, sample_scene, speech_spans
 from core.starter.styles import STYLES
 from core.starter.tempo import plan_grid
@@ -35,6 +37,21 @@ def scene_pieces(seed: int) -> Iterator[Piece]:
         yield compose_for(scene, patches, frame_times, str(rng.choice(list(STYLES))), rng)
 
 
+@dataclass(frozen=True, eq=False)
+class Composed:
+    """What the composer wrote for a scene: codes [K, S] on `grid`, and what it was told besides the picture.
+
+    speech [S] bool; valence -1..1; wish 0..1: how lively it was asked to be (see `asked_energy`).
+    """
+
+    codes: npt.NDArray[np.int16]
+    grid: Grid
+    style: str
+    speech: npt.NDArray[np.bool_]
+    valence: float
+    wish: float
+
+
 def compose_for(
     scene: LatentScene,
     patches: npt.NDArray[np.float16],
@@ -43,6 +60,13 @@ def compose_for(
     rng: np.random.Generator,
 ) -> Piece:
     """One piece of music for `scene`, whose picture is `patches` at `frame_times`."""
+    made = compose_scene(scene, style, rng)
+    control = control_track(made.grid, style, made.valence, made.wish, made.speech)
+    return Piece(patches, frame_times, made.codes.astype(np.int16), control.astype(np.float16), made.grid.seconds)
+
+
+def compose_scene(scene: LatentScene, style: str, rng: np.random.Generator) -> Composed:
+    """What the composer writes for `scene` in `style`, at a tempo, mood and liveliness that `rng` draws."""
     plan = STYLES[style]
     hits = sample_hits(scene, rng)
     tempo = plan.tempo if rng.random() < 0.7 else (float(rng.uniform(*plan.tempo)),) * 2
@@ -57,8 +81,7 @@ def compose_for(
     valence = float(np.clip(scene.valence + rng.normal(0.0, 0.3), -1.0, 1.0))
     energy = asked_energy(energy_curve(scene, times), wish)
     codes = compose(Brief(grid, energy, valence, speech, style), rng)
-    control = control_track(grid, style, valence, wish, speech)
-    return Piece(patches, frame_times, codes.astype(np.int16), control.astype(np.float16), grid.seconds)
+    return Composed(codes, grid, style, speech, valence, wish)
 
 
 def sample_hits(scene: LatentScene, rng: np.random.Generator) -> list[tuple[float, float]]:
