@@ -21,9 +21,10 @@ from core.model import GVMGen
 from core.starter.constraints import allowed_codes
 from core.starter.controls import control_track, lagged
 from core.starter.grid import Grid
+from core.starter.identity import Identity, promise_motif, statements
 from core.starter.midi import to_midi
 from core.starter.notes import Performance
-from core.starter.palettes import Palette, choose_palette
+from core.starter.palettes import Palette, choose_palette, palette_named
 from core.starter.performer import perform
 from core.starter.styles import STYLES
 from core.starter.synth import Rendered, palette_mixdown, render
@@ -45,7 +46,8 @@ class MusicRequest:
     valence -1..1; energy 0..1, 0.5 = as the picture is; tempo in bpm or None; tonic 0..11 or None.
     film_seed: the same for all cues of a film: chooses the orchestra and the key the film moves round.
     hits: (seconds, strength). speech: (start, end). lead, tail: samples played before the in and after the out;
-    samples: of the whole take, lead and tail included.
+    samples: of the whole take, lead and tail included. identity: of the channel that the film belongs to, whose motif
+    is stated and whose orchestra plays wherever the cue is in its style.
     """
 
     features: PictureFeatures
@@ -63,11 +65,15 @@ class MusicRequest:
     samples: int
     stems: bool = False
     soundfont: Path | None = None
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class MusicTake:
-    """What was made: audio and stems [2, N] at 48 kHz, the grid, the key, MIDI, and the codes [K, S]."""
+    """What was made: audio and stems [2, N] at 48 kHz, the grid, the key, MIDI, and the codes [K, S].
+
+    motif: seconds after the cue's in at which the channel's motif begins.
+    """
 
     audio: npt.NDArray[np.float32]
     stems: dict[str, npt.NDArray[np.float32]]
@@ -76,6 +82,7 @@ class MusicTake:
     midi: bytes
     codes: npt.NDArray[np.int64]
     palette: str
+    motif: tuple[float, ...] = ()
 
 
 class StarterModel:
@@ -124,6 +131,9 @@ def ends_on_a_button(features: PictureFeatures, duration: float, usual: str) -> 
 def job_of(request: MusicRequest, grid: Grid, model: GVMGen) -> Job:
     """What the engine is told of a cue that `model` is to write."""
     speech = spoken_steps(grid, request.speech)
+    allowed = allowed_codes(grid, speech)
+    if request.identity is not None:
+        promise_motif(allowed, grid, request.style, request.identity.motif, statements(grid, speech))
     return Job(
         condition=condition_of(relative_to_cue(request.features.values), model),
         frame_times=request.features.times,
@@ -132,7 +142,7 @@ def job_of(request: MusicRequest, grid: Grid, model: GVMGen) -> Job:
         seed=request.seed,
         control=control_track(grid, request.style, request.valence, request.energy, speech),
         lagged=lagged,
-        allowed=allowed_codes(grid, speech),
+        allowed=allowed,
     )
 
 
@@ -158,11 +168,23 @@ def spoken_steps(grid: Grid, speech: Sequence[tuple[float, float]]) -> npt.NDArr
 
 def play(request: MusicRequest, grid: Grid, codes: npt.NDArray[np.int64]) -> MusicTake:
     """The score codec's decoder: codes -> notes -> audio."""
-    tonic = request.tonic if request.tonic is not None else _usual_tonic(request.film_seed, request.seed)
-    palette = choose_palette(request.style, request.film_seed)
+    tonic = request.tonic if request.tonic is not None else _usual_tonic(request)
+    palette = orchestra_of(request)
     performance = perform(codes, grid, request.style, tonic, request.seed, request.lead_seconds, palette)
     rendered = render_audio(performance, palette, request)
-    return MusicTake(rendered.audio, rendered.stems, grid, KEYS[tonic], to_midi(performance), codes, palette.name)
+    stated = statements(grid, spoken_steps(grid, request.speech)) if request.identity else ()
+    motif = tuple(float(grid.seconds[step]) for step in stated)
+    return MusicTake(
+        rendered.audio, rendered.stems, grid, KEYS[tonic], to_midi(performance), codes, palette.name, motif
+    )
+
+
+def orchestra_of(request: MusicRequest) -> Palette:
+    """The channel's orchestra where the cue is in the channel's style; else one that the film's seed chooses."""
+    identity = request.identity
+    if identity is not None and identity.style == request.style:
+        return palette_named(identity.style, identity.palette)
+    return choose_palette(request.style, request.film_seed if identity is None else identity.seed)
 
 
 def render_audio(performance: Performance, palette: Palette, request: MusicRequest) -> Rendered:
@@ -178,10 +200,16 @@ def render_audio(performance: Performance, palette: Palette, request: MusicReque
     return Rendered(audio, stems if request.stems else {})
 
 
-def _usual_tonic(film_seed: int, seed: int) -> int:
-    """A tonic for a cue that was asked for in no key: the film's own, or one a fourth, a fifth or a sixth from it."""
-    home = int(np.random.default_rng([film_seed, 2]).integers(12))
-    return (home + int(np.random.default_rng([seed, 2]).choice([0, 0, 5, 7, 9]))) % 12
+def _usual_tonic(request: MusicRequest) -> int:
+    """A tonic for a cue that was asked for in no key: the home key, or one a fourth, a fifth or a sixth from it.
+
+    Home is the channel's, or the film's own.
+    """
+    if request.identity is not None:
+        home = request.identity.tonic
+    else:
+        home = int(np.random.default_rng([request.film_seed, 2]).integers(12))
+    return (home + int(np.random.default_rng([request.seed, 2]).choice([0, 0, 5, 7, 9]))) % 12
 
 
 def parse_key(key: str) -> int:

@@ -416,3 +416,12 @@ def choose_palette(style: str, seed: int) -> Palette:
         raise ValueError(f"no style {style!r}; choose one of {', '.join(STYLES)}")
     variants = PALETTES[style]
     return variants[seed % len(variants)]
+
+
+def palette_named(style: str, name: str) -> Palette:
+    """The palette of `style` called `name`; ValueError where it has none of that name."""
+    for palette in PALETTES.get(style, ()):
+        if palette.name == name:
+            return palette
+    names = ", ".join(palette.name for palette in PALETTES.get(style, ()))
+    raise ValueError(f"style {style!r} has no orchestra {name!r}; it has {names}")
