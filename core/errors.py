@@ -7,6 +7,7 @@ GVMError                      anything a user can mend; the command line prints 
 ├── CueSheetError             a cue sheet that says something impossible; carries the line
 ├── ModelError                weights missing, wrong, or not fit for the task
 │   └── LicenceError          the weights' licence forbids the use asked for
+├── DatasetError              a data set that is damaged or says something impossible
 └── MissingDependencyError    a program or package that has to be installed first
 
 `ValueError` is for options out of range; `assert` only for our own bugs.
@@ -55,6 +56,10 @@ class ModelError(GVMError):
 
 class LicenceError(ModelError):
     """The licence of the weights forbids the use asked for."""
+
+
+class DatasetError(GVMError):
+    """A data set is damaged, or says something impossible."""
 
 
 class MissingDependencyError(GVMError):
