@@ -29,4 +29,5 @@ engine      prefill and decode loop: features -> codes
 pipeline    the spine of the starter: picture span -> music
 waveform    the spine of models that write sound: picture span -> codes -> EnCodec's waveform
 training    data and loop
+evaluation  how good music is: for its picture, beside other music, by itself
 """
