@@ -3,6 +3,7 @@
 config      settings of the evaluation model
 look        picture features -> what the evaluation model is told of the picture, a row per position
 listen      sound -> what it is told of the music, a row per position
+front       both, window by window
 evaluator   the evaluation model: cross-attention, temporal attention map, summaries (CMR and TA)
 published   the published evaluation model's files under our names, and what it is told
 fit         FitModel: a film's picture and its music -> CMR and TA with their curve
