@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.checkpoint import sha256
 from core.codecs.encodec import Encodec
 from core.codecs.encodec_files import build
 from core.config import CodecConfig
@@ -28,6 +29,7 @@ from core.errors import ModelError
 from core.training.codebooks import CodebookRecipe, LearningQuantizer, perplexity
 from core.training.codec_loss import mel_distance, si_sdr, spectral_loss
 from core.training.codec_sounds import Excerpts, Sound, read_sounds
+from core.training.manifest import CodecInfo
 
 SMALL_CODEC: Final = CodecConfig(
     sample_rate=16_000, codebooks=4, card=256, dimension=64, filters=16, ratios=(8, 5, 4, 2), lstm_layers=1
@@ -251,3 +253,9 @@ def load_codec(folder: Path) -> tuple[CodecConfig, dict[str, Tensor]]:
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as err:
         reason = " ".join(str(err).split())[:160]
         raise ModelError(f"{folder} holds no trained codec ({reason}): train one (gvm train codec)") from err
+
+
+def codec_info(folder: Path) -> CodecInfo:
+    """What a data set says of the codec in `folder`; ModelError where there is none."""
+    config, _ = load_codec(folder)
+    return CodecInfo(sha256(folder / WEIGHTS), config.sample_rate, config.hop, config.codebooks, config.card)
