@@ -18,6 +18,7 @@ import click
 
 from core.errors import GVMError
 from gvm_plugin import __version__
+from gvm_plugin.cli_evaluate import evaluate_group
 from gvm_plugin.cli_models import models_group
 from gvm_plugin.machine import compute_in_one_thread
 from gvm_plugin.options import (
@@ -223,6 +224,7 @@ def render_command(
 
 
 cli.add_command(models_group)
+cli.add_command(evaluate_group)
 
 
 @cli.command("worker")

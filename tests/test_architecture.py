@@ -60,9 +60,11 @@ PLUGIN_LAYERS = [
     "folder",
     "preflight",
     "terminal",
+    "evaluate",
     "doctor",
     "progress",
     "cli_models",
+    "cli_evaluate",
     "edit_takes",
     "edit_plan",
     "edit_score",
@@ -116,6 +118,9 @@ def test_a_file_imports_only_from_files_above_it(path: Path) -> None:
 
 
 INNER_LAYERS = {
+    "evaluate": [
+        *("material", "statistics", "systems", "fit", "tables"),
+    ],
     "handoff": [
         *("timecode", "source", "timeline_doc", "broadcast_wave", "cue_files", "build", "otio", "fcpxml", "xmeml"),
         *("edl", "cue_list", "export"),
@@ -191,6 +196,7 @@ def test_only_one_module_starts_programs() -> None:
         "from gvm_plugin import score_video, score_folder, spot, render, ScoreOptions",
         "from gvm_plugin.cli import run; run(['--help'])",
         "from gvm_plugin.cli import run; run(['score-folder', '--help'])",
+        "from gvm_plugin.cli import run; run(['evaluate', '--help'])",
     ],
 )
 def test_light_import(code: str) -> None:

@@ -67,13 +67,19 @@ def test_a_command_parses(line: str) -> None:
     assert ScoreOptions(**given) is not None  # raises ValueError where a value is impossible
 
 
+GROUP_PAGES = {  # where the commands of a group are explained
+    "evaluate": "docs/evaluation.md",
+    "models": "docs/models.md",
+}
+
+
 def test_every_option_is_explained() -> None:
     text = section("Use it") + section("Options")
-    models = (ROOT / "docs" / "models.md").read_text("utf-8")
     for command in cli.commands.values():
         pages = [(command, text, "README, Use it")]
         if isinstance(command, click.Group):
-            pages += [(below, models, "docs/models.md") for below in command.commands.values()]
+            where = GROUP_PAGES[str(command.name)]
+            pages += [(below, (ROOT / where).read_text("utf-8"), where) for below in command.commands.values()]
         for each, page, where in pages:
             for parameter in each.params:
                 if isinstance(parameter, click.Option):
@@ -187,7 +193,10 @@ def tree() -> dict[str, set[str]]:
 
 @pytest.mark.parametrize(
     "folder",
-    ["core", "core/starter", "gvm_plugin", "gvm_plugin/handoff", "gvm_plugin/moviepy_fx", "scripts", "examples"],
+    [
+        *("core", "core/starter", "gvm_plugin", "gvm_plugin/evaluate", "gvm_plugin/handoff", "gvm_plugin/moviepy_fx"),
+        *("scripts", "examples"),
+    ],
 )
 def test_the_tree_of_files_is_the_real_one(folder: str) -> None:
     real = {

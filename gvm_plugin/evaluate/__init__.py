@@ -1,0 +1,12 @@
+"""`gvm evaluate`: does this music fit this film, and which of several systems writes the music that fits best.
+
+The modules, each importing only from those above it:
+
+    material     films and music files -> what was seen and heard, in a common form
+    statistics   means with bootstrap intervals, paired differences, shares
+    systems      which file in a folder of music belongs to which film
+    fit          SPINE of `gvm evaluate fit`: one film, one piece of music
+    compare      SPINE of `gvm evaluate compare`: many films, many systems
+    tables       a comparison or a fit as text: terminal, Markdown, CSV, JSON
+    page         the same as a page with players
+"""
