@@ -177,12 +177,13 @@ def read_audio_blocks(
     duration: float | None = None,
     warnings: list[str] | None = None,
     start: float = 0.0,
+    pad: bool = True,
 ) -> Iterator[Sound]:
     """The sound of `track` (the main one if None), [channels, n] at `rate`, in blocks of `block_seconds`.
 
-    All blocks together have exactly `duration` seconds (the picture's if None), from second `start` on, padded with
-    silence or cut; the last may be shorter. 5.1 is mixed down and mono doubled. What was damaged is appended to
-    `warnings`.
+    All blocks together have exactly `duration` seconds (the picture's if None), from second `start` on, cut or
+    padded with silence (with `pad`); the last may be shorter. 5.1 is mixed down and mono doubled. What was damaged is
+    appended to `warnings`.
     """
     track = track or info.main_audio
     if track is None:
@@ -191,7 +192,7 @@ def read_audio_blocks(
     block = to_samples(block_seconds, rate)
     pending: list[Sound] = []
     held = given = channels = 0
-    for part in _placed(info, track, rate, layout, total, [] if warnings is None else warnings, start):
+    for part in _placed(info, track, rate, layout, total, [] if warnings is None else warnings, start, pad):
         channels = part.shape[0]
         pending.append(part)
         held += part.shape[1]
@@ -205,7 +206,7 @@ def read_audio_blocks(
 
 
 def _placed(
-    info: MediaInfo, track: AudioTrack, rate: int, layout: str, total: int, warnings: list[str], begin: float
+    info: MediaInfo, track: AudioTrack, rate: int, layout: str, total: int, warnings: list[str], begin: float, pad: bool
 ) -> Iterator[Sound]:
     """Parts [channels, n] that follow each other without a gap, `total` samples in all, from second `begin` on."""
     from av.audio.layout import AudioLayout
@@ -225,7 +226,8 @@ def _placed(
         cursor += sound.shape[1]
         if written >= total:
             return
-    yield from _silence(channels, total - written, rate)
+    if pad:
+        yield from _silence(channels, total - written, rate)
 
 
 def _silence(channels: int, samples: int, rate: int) -> Iterator[Sound]:

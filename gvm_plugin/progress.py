@@ -154,3 +154,30 @@ class TransferBar:
             # What an earlier run had already brought counts for the bar, not for the speed.
             self._bar = tqdm(total=size, initial=have, desc=file, unit="B", unit_scale=True, leave=False)
         self._bar.update(have - self._bar.n)
+
+
+class StepBar:
+    """One bar over work whose steps have names and shares of their own."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._shown = not quiet and sys.stderr.isatty()
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def progress(self, step: str, share: float) -> None:
+        """Show that `share` of `step` is done."""
+        if not self._shown:
+            return
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=100, leave=False, bar_format="{l_bar}{bar}| {elapsed}")
+        self._bar.set_description_str(step, refresh=False)
+        self._bar.n = round(100 * share)
+        self._bar.refresh()
