@@ -14,6 +14,7 @@ The modules, each importing only from those above it (tests/test_architecture.py
     wav, loudness, limiter, onsets    sound files in blocks; what one can measure and mend in them
     speech, music_detection, picture_pass, analysis    the one pass over a film
     cuesheet, cuesheet_reader    the editable text file of one film
+    identity         what the films of a channel share
     character, spotting          analysis -> cues and hit points; pure
     outputs, cache, takes        where results go; content-addressed store; the takes of a sheet
     crossfade, ducking, mix, mux    takes -> one track -> mix -> delivered film

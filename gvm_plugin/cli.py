@@ -76,6 +76,7 @@ _OPTIONS: tuple[Callable[[_F], _F], ...] = (
     click.option("--stems", is_flag=True, help="Also deliver the groups of instruments apart."),
     click.option("--midi", is_flag=True, help="Also deliver the notes as MIDI."),
     _EXPORT,
+    click.option("--identity", type=_PATH, metavar="FOLDER", help="A channel's: its films share orchestra, key, motif."),
     click.option("--soundfont", type=_PATH, metavar="FILE", help="SF2 or SF3 file that plays the notes."),
     click.option("--separate-track", is_flag=True, help="Add the score as a second audio track."),
     click.option("--overwrite", is_flag=True, help="Replace results that exist."),

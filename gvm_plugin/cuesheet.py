@@ -74,6 +74,7 @@ class Settings:
     stems: bool = False
     midi: bool = False
     export: tuple[str, ...] = ()
+    identity: str | None = None
     soundfont: str | None = None
 
 
@@ -184,6 +185,7 @@ _SETTING_NOTES: Final[dict[str, str]] = {
     "stems": "true: also the groups of instruments apart",
     "midi": "true: also the notes as MIDI",
     "export": "files for other editors: otio, fcpxml, xmeml, edl, csv; or none",
+    "identity": "folder of a channel, whose orchestra, key and motif this film shares; or none",
     "soundfont": "an SF2 or SF3 file to play the notes, or none",
 }
 

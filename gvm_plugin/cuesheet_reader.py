@@ -122,6 +122,7 @@ class _Reader:
             "seed": lambda v: _integer(v, 0, MAX_SEED),
             "takes": lambda v: _integer(v, 1, MAX_TAKES),
             "export": _exports,
+            "identity": lambda v: None if v in (None, "none") else _text(v),
             "soundfont": lambda v: None if v in (None, "none") else _text(v),
         }
         return Settings(**{n: self.value(node, n, parsers.get(n, _flag), getattr(default, n)) for n in names})

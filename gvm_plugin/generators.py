@@ -29,13 +29,16 @@ from gvm_plugin.timeline import SAMPLE_RATE, HitPoint, Span, to_samples
 if TYPE_CHECKING:
     from core.pipeline import MusicRequest
     from core.precision import Precision
+    from core.starter.identity import Identity
     from core.waveform import WaveformModel, WaveRequest
 
 Audio = npt.NDArray[np.float32]  # [2, N] at 48 kHz
 Progress = Callable[[float], None]
 
 # What a model that writes sound outright can't be asked for: settings by their names in ScoreOptions, and speech.
-WAVEFORM_IGNORES: Final = frozenset({"style", "mood", "energy", "tempo", "key", "stems", "midi", "soundfont", "speech"})
+WAVEFORM_IGNORES: Final = frozenset(
+    {"style", "mood", "energy", "tempo", "key", "stems", "midi", "soundfont", "identity", "speech"}
+)
 
 TAKE_LUFS: Final = -16.0  # of a waveform model's takes, so that its cues are equally loud
 _MOST_GAIN_DB: Final = 20.0
@@ -73,6 +76,7 @@ class CueRequest:
     tail_seconds: float = 0.0
     stems: bool = False
     soundfont: Path | None = None
+    identity: Identity | None = None
 
     @property
     def samples(self) -> int:
@@ -196,8 +200,13 @@ class StarterGenerator:
                 bar_times=start + bars[bars < request.span.duration],
                 hits=tuple((start + hit.seconds, start + hit.seconds) for hit in take.grid.hits),
                 midi=take.midi,
-                notes={"palette": take.palette},
+                notes={"palette": take.palette, **_motif_note(take.motif, start)},
             )
+
+
+def _motif_note(motif: Sequence[float], start: float) -> dict[str, Any]:
+    """Film seconds at which the channel's motif begins, for the provenance; nothing where there is none."""
+    return {"motif": [round(start + at, 3) for at in motif]} if motif else {}
 
 
 def _music_request(request: CueRequest) -> MusicRequest:
@@ -222,6 +231,7 @@ def _music_request(request: CueRequest) -> MusicRequest:
         samples=request.samples,
         stems=request.stems,
         soundfont=request.soundfont,
+        identity=request.identity,
     )
 
 

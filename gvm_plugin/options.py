@@ -49,6 +49,7 @@ class ScoreOptions:
     music_only      deliver the music alone, no film
     stems, midi     also deliver groups of instruments apart; also the notes as standard MIDI
     export          formats of EXPORTS to write for other editors (csv: a cue sheet for broadcasters)
+    identity        folder of a channel: its films share orchestra, home key and motif (identity.yaml)
     soundfont       an SF2 or SF3 file that plays the notes instead of our own synthesiser
     separate_track  leave the film's sound as it is and add the score as a second audio track
     overwrite       replace results that exist
@@ -76,6 +77,7 @@ class ScoreOptions:
     stems: bool = False
     midi: bool = False
     export: tuple[str, ...] = ()
+    identity: Path | None = None
     soundfont: Path | None = None
     separate_track: bool = False
     overwrite: bool = False

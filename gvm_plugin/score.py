@@ -28,6 +28,7 @@ from gvm_plugin import cuesheet, cuesheet_reader
 from gvm_plugin.cache import Cache
 from gvm_plugin.cuesheet import CueSheet
 from gvm_plugin.delivery import Finished, deliver, provenance, report_of
+from gvm_plugin.identity import with_channel
 from gvm_plugin.machine import give_memory_back
 from gvm_plugin.models import find_model
 from gvm_plugin.options import ScoreOptions, check_exports
@@ -263,12 +264,13 @@ def _spot(job: _Job, options: ScoreOptions) -> tuple[Analysis, CueSheet]:
     """Analysis and cue sheet of the film."""
     from gvm_plugin import spotting
 
+    options, wanted = with_channel(options), options
     sha256 = job.cache.film_sha256(job.video)
     analysis = _analyse(job, sha256)
     relative = Path(os.path.relpath(job.video.absolute(), job.outputs.folder.absolute())).as_posix()
     sheet = spotting.spot(analysis, options, relative, sha256)
     default = ScoreOptions()
-    asked = [name for name in ("style", "mood", "energy") if getattr(options, name) != getattr(default, name)]
+    asked = [name for name in ("style", "mood", "energy") if getattr(wanted, name) != getattr(default, name)]
     return analysis, replace(sheet, warnings=(*sheet.warnings, *say_ignored(job.generator, asked)))
 
 

@@ -214,6 +214,7 @@ def settings_of(options: ScoreOptions) -> Settings:
         stems=options.stems,
         midi=options.midi,
         export=options.export,
+        identity=None if options.identity is None else str(options.identity.absolute()),
         soundfont=None if options.soundfont is None else str(options.soundfont.absolute()),
     )
 

@@ -14,6 +14,7 @@ from gvm_plugin import __version__
 from gvm_plugin.cache import Cache, StoredTake, content_key, file_sha256
 from gvm_plugin.cuesheet import Cue, CueSheet, derive_seed
 from gvm_plugin.generators import CueRequest, MusicGenerator
+from gvm_plugin.identity import Channel, read_channel
 from gvm_plugin.machine import give_memory_back
 
 TakeId = tuple[str, int]  # (cue id, number of the take)
@@ -101,6 +102,7 @@ class TakeMaker:
             tail_seconds=tail,
             stems=self.sheet.settings.stems and "stems" not in ignored,
             soundfont=Path(soundfont) if soundfont and "soundfont" not in ignored else None,
+            identity=None if self._channel is None or "identity" in ignored else self._channel.identity,
         )
 
     def key(self, request: CueRequest) -> str:
@@ -118,12 +120,18 @@ class TakeMaker:
             [[span.start, span.end] for span in request.speech],
             request.stems,
             self._soundfont_sha256,
+            None if request.identity is None else repr(request.identity),
         )
 
     @cached_property
     def film_seed(self) -> int:
         """Seed of what all cues of the film share: its orchestra and the keys it moves round."""
         return derive_seed(self.sheet.settings.seed, self.film or self.sheet.sha256, "film")
+
+    @cached_property
+    def _channel(self) -> Channel | None:
+        folder = self.sheet.settings.identity
+        return None if folder is None else read_channel(Path(folder))
 
     @cached_property
     def _soundfont_sha256(self) -> str | None:
@@ -162,6 +170,7 @@ def ignored_settings(generator: MusicGenerator, sheet: CueSheet) -> tuple[str, .
         "stems": settings.stems,
         "midi": settings.midi,
         "soundfont": settings.soundfont is not None,
+        "identity": settings.identity is not None,
     }
     return say_ignored(generator, [name for name, wanted in asked.items() if wanted])
 

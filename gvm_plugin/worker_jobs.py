@@ -37,7 +37,7 @@ FILM_ONLY: Final = frozenset(
     ("original", "music_only", "stems", "midi", "export", "separate_track", "overwrite")
 )  # fmt: skip
 
-IGNORABLE: Final = ("style", "mood", "energy", "tempo", "key", "soundfont")  # by models that write sound outright
+IGNORABLE: Final = ("style", "mood", "energy", "tempo", "key", "identity", "soundfont")  # by models that write sound outright
 
 
 @dataclass(eq=False)

@@ -38,6 +38,7 @@ PLUGIN_LAYERS = [
     "analysis",
     "cuesheet",
     "cuesheet_reader",
+    "identity",
     "character",
     "spotting",
     "outputs",

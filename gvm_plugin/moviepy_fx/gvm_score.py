@@ -41,6 +41,7 @@ class GVMScore(Effect):  # type: ignore[misc]
     lufs: float | None = ScoreOptions.lufs
     duck: float = ScoreOptions.duck
     original: str = ScoreOptions.original
+    identity: Path | str | None = ScoreOptions.identity
     soundfont: Path | str | None = ScoreOptions.soundfont
     device: str = ScoreOptions.device
     model: str = ScoreOptions.model
@@ -64,7 +65,8 @@ class GVMScore(Effect):  # type: ignore[misc]
         """The same as ScoreOptions; ValueError where one is out of range."""
         names = {field.name for field in fields(ScoreOptions)} & {field.name for field in fields(self)}
         given = {name: getattr(self, name) for name in names}
-        return ScoreOptions(**{**given, "soundfont": None if self.soundfont is None else Path(self.soundfont)})
+        paths = {name: None if given[name] is None else Path(given[name]) for name in ("identity", "soundfont")}
+        return ScoreOptions(**{**given, **paths})
 
     def apply(self, clip: VideoClip) -> VideoClip:
         """`clip`, which MoviePy has copied, with its new sound."""

@@ -27,6 +27,7 @@ from gvm_plugin.crossfade import Piece, assemble
 from gvm_plugin.cuesheet import CueSheet
 from gvm_plugin.encode import HEADROOM_DB
 from gvm_plugin.generators import MusicGenerator
+from gvm_plugin.identity import with_channel
 from gvm_plugin.machine import give_memory_back
 from gvm_plugin.mix import MixReport, MixSettings, OriginalAudio, mix
 from gvm_plugin.moviepy_fx.pictures import ClipSource
@@ -178,7 +179,7 @@ def _sheet_for(analysis: Analysis, options: ScoreOptions, project: str | None, g
     seen = _sha256(analysis)
     if given is None:
         seed_of = seen if project is None else hashlib.sha256(project.encode()).hexdigest()
-        return replace(spotting.spot(analysis, options, "clip", seed_of), sha256=seen)
+        return replace(spotting.spot(analysis, with_channel(options), "clip", seed_of), sha256=seen)
     if abs(given.duration - analysis.duration) > 1e-3:
         raise ValueError(
             f"the cue sheet is for {given.duration:.2f} s, the clip lasts {analysis.duration:.2f} s; spot it again"
