@@ -62,11 +62,13 @@ def listen(mono: FloatArray) -> npt.NDArray[np.float16]:
     0-31 mel bands in units of 20 dB, relative to the loudest of the sound (0) and no lower than 70 dB below it;
     32-35 what begins in four ranges of bands; 36-47 chroma of the frame (strongest 1); 48 level like the bands.
     """
+    from scipy import fft
+
     count = len(mono) * FRAME_RATE // RATE
     columns = count * RATE // FRAME_RATE // _HOP
     padded = np.pad(mono, (_FFT // 2, _FFT))
     strided = np.lib.stride_tricks.sliding_window_view(padded, _FFT)[: columns * _HOP : _HOP][:columns]
-    power = np.square(np.abs(np.fft.rfft(strided * np.hanning(_FFT).astype(np.float32), axis=1))).astype(np.float32)
+    power = np.square(np.abs(fft.rfft(strided * np.hanning(_FFT).astype(np.float32), axis=1)))  # single precision
     bands, chroma = _filters()
     mel, level = power @ bands.T, power.mean(axis=1)
     out = np.zeros((count, FRAME_CHANNELS), np.float32)

@@ -1,0 +1,205 @@
+"""Trains the evaluation model: SPINE of `gvm train evaluator`.
+
+What is learned (paper, eq. 3-5): InfoNCE of CMR among the films of a batch, both ways, each pair judged by itself;
+the map's diagonal towards one; and, what the paper lacks, that music out of step and other films' music score lower.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.errors import ModelError
+from core.evaluation import fit, listen
+from core.evaluation.config import EvaluatorConfig
+from core.evaluation.evaluator import Evaluator
+from core.evaluation.look import FRAME_CHANNELS, PER_POSITION
+from core.memory import check_device
+from core.training.evaluator_check import check, mismatched
+from core.training.evaluator_data import DESCRIPTORS, HELD_OUT_SHARDS, Film, View, Windows, draw, read_corpus
+
+
+@dataclass(frozen=True)
+class EvaluatorRecipe:
+    """How an evaluator is trained. `minutes` of wall clock, or `steps` where they are given (then exactly repeatable).
+
+    features: "descriptors" (nothing to download) or "published" (a published model's picture features and EnCodec,
+    from `model`). ta_weight, step_weight: of the map's diagonal (eq. 3) and of telling music that is out of step.
+    """
+
+    minutes: float = 25.0
+    steps: int | None = None
+    features: str = "descriptors"
+    batch: int = 16
+    learning_rate: float = 2e-3
+    warmup: int = 50
+    weight_decay: float = 0.05
+    ema: float = 0.99
+    ta_weight: float = 1.0
+    step_weight: float = 0.5
+    hidden: int = 64
+    layers: int = 2
+    heads: int = 4
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.features not in ("descriptors", "published"):
+            raise ValueError(f"features is {self.features!r}; it must be descriptors or published")
+        if self.batch < 2 or self.minutes <= 0 or self.learning_rate <= 0:
+            raise ValueError("evaluator: batch must be at least 2, minutes and learning rate above 0")
+
+
+def train_evaluator(
+    data: Path,
+    out: Path,
+    recipe: EvaluatorRecipe | None = None,
+    *,
+    model: str | Path | None = None,
+    device: str = "cpu",
+    say: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Train on `data` (a sound corpus or a folder of `gvm dataset`), write the evaluator to `out`; its figures.
+
+    model: for features "published", the model folder whose tower, feature transformation and codec are used. say is
+    told a line now and then. ModelError where data is missing or too little, or the loss is no number.
+    """
+    recipe = recipe or EvaluatorRecipe()
+    check_device(device)
+    train, held, view, config = _read(data, recipe, model, say)
+    say(f"{len(train)} films to learn from, {len(held)} held out")
+    learned, steps = learn(new_evaluator(config, train, view, recipe.seed), train, view, recipe, device, say)
+    learned = learned.to("cpu")
+    figures = check(learned, held, view)
+    about = {
+        "licence": "CC0-1.0" if recipe.features == "descriptors" else "as the features' model",
+        "source": "trained by gvm train evaluator",
+        "training": dataclasses.asdict(recipe) | {"films": len(train), "steps_done": steps},
+        "measured": figures,
+        "mismatched": mismatched(learned, held, view),
+    }
+    digest = fit.save(learned, out, about)
+    say(json.dumps(figures))
+    return {"sha256": digest, "steps": steps, **figures}
+
+
+def check_evaluator(
+    data: Path, folder: Path | None = None, *, model: str | Path | None = None, say: Callable[[str], None] = print
+) -> dict[str, Any]:
+    """Figures of the evaluator in `folder` (None: the one that ships) on the films of `data` that are held out."""
+    found = fit.FitModel.load(folder, model=model)
+    recipe = EvaluatorRecipe(features=found.model.config.features)
+    _, held, view, _ = _read(data, recipe, model, say, held_out_only=True)
+    return {"sha256": found.sha256, **check(found.model, held, view)}
+
+
+def new_evaluator(config: EvaluatorConfig, films: Sequence[Film], view: View, seed: int) -> Evaluator:
+    """Random weights; the inputs' mean and spread as in `films`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Evaluator(config)
+    windows = draw(films, view, min(64, len(films)), seed, 0, 1 / config.rate)
+    for name, rows in (("video", windows.video), ("music", windows.music)):
+        flat = rows.flatten(0, 1)
+        getattr(model, f"{name}_mean").copy_(flat.mean(dim=0))
+        getattr(model, f"{name}_scale").copy_(1.0 / flat.std(dim=0).clamp_min(1e-3))
+    return model
+
+
+def learn(
+    model: Evaluator,
+    films: Sequence[Film],
+    view: View,
+    recipe: EvaluatorRecipe,
+    device: str = "cpu",
+    say: Callable[[str], None] = print,
+) -> tuple[Evaluator, int]:
+    """The exponential moving average of `model` after training, in eval mode, and how many steps there were."""
+    model = model.to(device).train()
+    average = copy.deepcopy(model).eval()
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    vectors = [p for p in model.parameters() if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
+    torch.manual_seed(recipe.seed)  # dropout
+    began, step = time.monotonic(), 0
+    while (done := _done(recipe, step, time.monotonic() - began)) < 1.0:
+        rate = recipe.learning_rate * min(1.0, (step + 1) / recipe.warmup) * 0.5 * (1.0 + math.cos(math.pi * done))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        windows = draw(films, view, recipe.batch, recipe.seed, step, 1 / model.config.rate)
+        parts = losses(model, windows, device)
+        loss = parts["cmr"] + recipe.ta_weight * parts["ta"] + recipe.step_weight * parts["step"]
+        if not math.isfinite(float(loss.detach())):
+            raise ModelError(f"the loss is no number at step {step}: lower the learning rate ({rate:.2g} now)")
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        keep = min(recipe.ema, (step + 1) / (step + 10))
+        with torch.no_grad():
+            for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
+                slow.lerp_(fast, 1.0 - keep)
+        if step % 50 == 0:
+            told = {name: round(float(value), 4) for name, value in parts.items()}
+            say(json.dumps({"step": step, "seconds": round(time.monotonic() - began), **told}))
+        step += 1
+    return average, step
+
+
+def losses(model: Evaluator, windows: Windows, device: str = "cpu") -> dict[str, Tensor]:
+    """The parts of the loss: cmr (eq. 4, 5), ta (eq. 3 and its logarithm), step (who is in step, by TA); and hits.
+
+    The music out of step stands as one more candidate beside the batch's: (i, j) for j < B, and (i, i shifted).
+    """
+    size = len(windows.video)
+    music = torch.cat([windows.music, windows.shifted]).to(device)
+    v, m = model.streams(windows.video.to(device), music)
+    index = torch.arange(size, device=device)
+    rows = torch.cat([index.repeat_interleave(size), index])
+    columns = torch.cat([index.repeat(size), index + size])
+    judged = model.judge_streams(v, m, rows, columns)
+    scale = model.logit_scale.exp().clamp(max=100.0)
+    cosine = judged.cmr
+    logits = scale * torch.cat([cosine[:-size].view(size, size), cosine[-size:, None]], dim=1)
+    cmr = (F.cross_entropy(logits, index) + F.cross_entropy(logits[:, :size].T, index)) / 2
+    # Logarithms of the diagonal: where it is near nothing, eq. 3 has no slope.
+    log = judged.curve.clamp_min(1e-6).log().mean(dim=-1)
+    together = torch.cat([log[:-size].view(size, size), log[-size:, None]], dim=1)
+    own = judged.curve[:-size].view(size, size, -1)[index, index]
+    ta = (1.0 - own).abs().mean() - 0.3 * together[index, index].mean()
+    step = F.cross_entropy(4.0 * together, index)
+    hits = (logits.argmax(dim=1) == index).float().mean()
+    return {"cmr": cmr, "ta": ta, "step": step, "hits": hits.detach()}
+
+
+def _done(recipe: EvaluatorRecipe, step: int, seconds: float) -> float:
+    return step / recipe.steps if recipe.steps else seconds / (60.0 * recipe.minutes)
+
+
+def _read(
+    data: Path, recipe: EvaluatorRecipe, model: str | Path | None, say: Callable[[str], None],
+    held_out_only: bool = False,
+) -> tuple[list[Film], list[Film], View, EvaluatorConfig]:  # fmt: skip
+    """Films to learn from, films held out, how they become inputs, and the config that fits."""
+    if recipe.features != "descriptors" or not any(data.glob("sound-*.npz")):
+        raise ModelError(f"{data} holds no sound corpus: make one with scripts/make_sound_corpus.py")
+    held = read_corpus(data, say, most_shard=HELD_OUT_SHARDS)
+    train = [] if held_out_only else read_corpus(data, say, least_shard=HELD_OUT_SHARDS)
+    if not held_out_only and len(train) < recipe.batch:
+        raise ModelError(f"{data} has {len(train)} films to learn from: a batch needs {recipe.batch}")
+    config = EvaluatorConfig(
+        "descriptors", FRAME_CHANNELS * PER_POSITION, listen.POSITION_CHANNELS,
+        hidden=recipe.hidden, layers=recipe.layers, heads=recipe.heads,
+    )  # fmt: skip
+    return train, held, DESCRIPTORS, config
