@@ -50,6 +50,10 @@ PLUGIN_LAYERS = [
     "mux",
     "encode",
     "measure",
+    "gate",
+    "choose",
+    "judge",
+    "picking",
     "report_view",
     "report",
     "handoff",
@@ -65,6 +69,7 @@ PLUGIN_LAYERS = [
     "doctor",
     "progress",
     "cli_models",
+    "cli_train",
     "cli_evaluate",
     "edit_takes",
     "edit_plan",
@@ -121,6 +126,7 @@ def test_a_file_imports_only_from_files_above_it(path: Path) -> None:
 INNER_LAYERS = {
     "evaluate": [
         *("material", "statistics", "systems", "fit", "tables"),
+        *("listening_orders", "listening_sound", "listening", "listening_answers", "listening_results"),
     ],
     "handoff": [
         *("timecode", "source", "timeline_doc", "broadcast_wave", "cue_files", "build", "otio", "fcpxml", "xmeml"),

@@ -9,4 +9,7 @@ The modules, each importing only from those above it:
     compare      SPINE of `gvm evaluate compare`: many films, many systems
     tables       a comparison or a fit as text: terminal, Markdown, CSV, JSON
     page         the same as a page with players
+    listening_orders, listening_sound    balanced orders; excerpts at one loudness
+    listening    SPINE of `gvm evaluate listening-test`: a page that works from a file, and its key
+    listening_answers, listening_results    SPINE of `gvm evaluate listening-results`: answers -> means with intervals
 """
