@@ -85,7 +85,13 @@ def _check_page(out: Path) -> None:
 @click.option("--system", "systems", multiple=True, metavar="NAME=FOLDER", help="A system's music; give two or more.")
 @click.option("--pattern", "patterns", multiple=True, metavar="NAME=PATTERN", help="Its files: '{stem}_gen*.wav'.")
 @click.option("--out", "-o", type=_PATH, required=True, metavar="FOLDER", help="The test, to hand out.")
-@click.option("--key", type=_PATH, metavar="FILE", help="Which sample is whose.  [default: FOLDER.key.json, beside it]")
+@click.option(
+    "--key",
+    "key_file",
+    type=_PATH,
+    metavar="FILE",
+    help="Which sample is whose.  [default: FOLDER.key.json, beside it]",
+)
 @click.option("--seconds", type=float, default=15.0, show_default=True, metavar="S", help="Length of a sample.")
 @click.option("--start", type=float, default=0.0, show_default=True, metavar="S", help="Where in the films they begin.")
 @click.option(
@@ -98,7 +104,7 @@ def _check_page(out: Path) -> None:
 @click.option("--overwrite", is_flag=True, help="Replace a test that is there, and its key.")
 @_QUIET
 def listening_test_command(
-    videos: Path, systems: tuple[str, ...], patterns: tuple[str, ...], out: Path, key: Path | None, seconds: float,
+    videos: Path, systems: tuple[str, ...], patterns: tuple[str, ...], out: Path, key_file: Path | None, seconds: float,
     start: float, series: int, listeners: int, title: str, overwrite: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """Make a blind listening test of several systems' music: a folder with a page that works from a file."""
@@ -109,7 +115,7 @@ def listening_test_command(
     options = ListeningOptions(seconds=seconds, start=start, series=series, listeners=listeners, title=title)
     with StepBar(quiet) as bar:
         test = build_listening_test(
-            videos, _named([parse_system(text) for text in systems], "system"), out, options, key=key,
+            videos, _named([parse_system(text) for text in systems], "system"), out, options, key=key_file,
             patterns={name: str(pattern) for name, pattern in map(parse_system, patterns)},
             overwrite=overwrite, progress=lambda share: bar.progress("samples", share),
         )  # fmt: skip
@@ -126,13 +132,13 @@ def listening_test_command(
 
 @evaluate_group.command("listening-results")
 @click.argument("answers", type=_PATH, nargs=-1, required=True, metavar="CSV...")
-@click.option("--key", type=_PATH, required=True, metavar="FILE", help="The .key.json of the test.")
+@click.option("--key", "key_file", type=_PATH, required=True, metavar="FILE", help="The .key.json of the test.")
 @click.option("--out", "-o", type=_PATH, metavar="FOLDER", help="Also results.md and results.csv there.")
-def listening_results_command(answers: tuple[Path, ...], key: Path, out: Path | None) -> int:
+def listening_results_command(answers: tuple[Path, ...], key_file: Path, out: Path | None) -> int:
     """Turn the CSV files of listeners into means with 95 % intervals, for experts and non-experts."""
     from gvm_plugin.evaluate.listening_results import listening_results, to_markdown, write_results
 
-    results = listening_results(answers, key)
+    results = listening_results(answers, key_file)
     if out is not None:
         write_results(results, out)
     for line in to_markdown(results).splitlines():
