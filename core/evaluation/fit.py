@@ -20,7 +20,7 @@ from core.checkpoint import read_weights, sha256
 from core.errors import MediaError, ModelError
 from core.evaluation.config import LONGEST_SECONDS, SHORTEST_SECONDS, EvaluatorConfig
 from core.evaluation.evaluator import Evaluator
-from core.evaluation.front import DescriptorFront, Front
+from core.evaluation.front import DescriptorFront, Front, PublishedFront
 from core.evaluation.listen import is_silent, to_mono
 from core.memory import check_device
 from core.vision.picture import FrameEncoder, PictureFeatures
@@ -100,7 +100,7 @@ class FitModel:
     about: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, folder: Path | None = None, device: str = "cpu", model: str | Path | None = None) -> FitModel:
+    def load(cls, folder: Path | None = None, device: str = "cpu", model: Path | None = None) -> FitModel:
         """The evaluator in `folder`; None: the one that ships, which needs no download.
 
         model: for an evaluator that was trained on a published model's features, that model's folder, where it isn't
@@ -287,11 +287,15 @@ def _description(folder: Path) -> dict[str, Any]:
     return about
 
 
-def _front(config: EvaluatorConfig, about: dict[str, Any], model: str | Path | None, device: str) -> Front:
+def _front(config: EvaluatorConfig, about: dict[str, Any], model: Path | None, device: str) -> Front:
     check_device(device)
     if config.features == "descriptors":
         return DescriptorFront()
-    raise ModelError("this evaluator reads a published model's features: not yet")
+    known = about.get("model") or {}
+    front = PublishedFront(model or Path(str(known.get("folder"))), device)
+    if front.sha256 != known.get("sha256"):
+        raise ModelError(f"{front.folder}: is not the model whose features this evaluator learned from; give that one")
+    return front
 
 
 def _picture_start(first: float) -> float:

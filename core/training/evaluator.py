@@ -24,10 +24,12 @@ from core.errors import ModelError
 from core.evaluation import fit, listen
 from core.evaluation.config import EvaluatorConfig
 from core.evaluation.evaluator import Evaluator
+from core.evaluation.front import DescriptorFront, Front, PublishedFront
 from core.evaluation.look import FRAME_CHANNELS, PER_POSITION
 from core.memory import check_device
 from core.training.evaluator_check import check, mismatched
-from core.training.evaluator_data import DESCRIPTORS, HELD_OUT_SHARDS, Film, View, Windows, draw, read_corpus
+from core.training.evaluator_data import DESCRIPTORS, PUBLISHED, Film, View, Windows, draw
+from core.training.evaluator_films import read_films
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class EvaluatorRecipe:
     """How an evaluator is trained. `minutes` of wall clock, or `steps` where they are given (then exactly repeatable).
 
     features: "descriptors" (nothing to download) or "published" (a published model's picture features and EnCodec,
-    from `model`). ta_weight, step_weight: of the map's diagonal (eq. 3) and of telling music that is out of step.
+    from `model`). ta_weight, shift_weight: of the map's diagonal (eq. 3) and of telling music that is out of step.
     """
 
     minutes: float = 25.0
@@ -47,7 +49,7 @@ class EvaluatorRecipe:
     weight_decay: float = 0.05
     ema: float = 0.99
     ta_weight: float = 1.0
-    step_weight: float = 0.5
+    shift_weight: float = 0.5
     hidden: int = 64
     layers: int = 2
     heads: int = 4
@@ -65,7 +67,7 @@ def train_evaluator(
     out: Path,
     recipe: EvaluatorRecipe | None = None,
     *,
-    model: str | Path | None = None,
+    model: Path | None = None,
     device: str = "cpu",
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
@@ -76,7 +78,14 @@ def train_evaluator(
     """
     recipe = recipe or EvaluatorRecipe()
     check_device(device)
-    train, held, view, config = _read(data, recipe, model, say)
+    front = _front(recipe.features, model, device)
+    view, config = _view_and_config(front, recipe)
+    train, held = read_films(data, front, say)
+    if len(train) < recipe.batch or len(held) < 2:
+        raise ModelError(
+            f"{data} has {len(train)} films to learn from and {len(held)} held out: {recipe.batch} (a batch) and 2 are "
+            "the least; give more, or a smaller batch"
+        )
     say(f"{len(train)} films to learn from, {len(held)} held out")
     learned, steps = learn(new_evaluator(config, train, view, recipe.seed), train, view, recipe, device, say)
     learned = learned.to("cpu")
@@ -88,18 +97,20 @@ def train_evaluator(
         "measured": figures,
         "mismatched": mismatched(learned, held, view),
     }
+    if isinstance(front, PublishedFront):
+        about["model"] = {"folder": str(front.folder.resolve()), "sha256": front.sha256}
     digest = fit.save(learned, out, about)
     say(json.dumps(figures))
     return {"sha256": digest, "steps": steps, **figures}
 
 
 def check_evaluator(
-    data: Path, folder: Path | None = None, *, model: str | Path | None = None, say: Callable[[str], None] = print
+    data: Path, folder: Path | None = None, *, model: Path | None = None, say: Callable[[str], None] = print
 ) -> dict[str, Any]:
     """Figures of the evaluator in `folder` (None: the one that ships) on the films of `data` that are held out."""
     found = fit.FitModel.load(folder, model=model)
-    recipe = EvaluatorRecipe(features=found.model.config.features)
-    _, held, view, _ = _read(data, recipe, model, say, held_out_only=True)
+    _, held = read_films(data, found.front, say, held_out_only=True)
+    view = PUBLISHED if isinstance(found.front, PublishedFront) else DESCRIPTORS
     return {"sha256": found.sha256, **check(found.model, held, view)}
 
 
@@ -139,7 +150,7 @@ def learn(
             group["lr"] = rate
         windows = draw(films, view, recipe.batch, recipe.seed, step, 1 / model.config.rate)
         parts = losses(model, windows, device)
-        loss = parts["cmr"] + recipe.ta_weight * parts["ta"] + recipe.step_weight * parts["step"]
+        loss = parts["cmr"] + recipe.ta_weight * parts["ta"] + recipe.shift_weight * parts["shift"]
         if not math.isfinite(float(loss.detach())):
             raise ModelError(f"the loss is no number at step {step}: lower the learning rate ({rate:.2g} now)")
         optimiser.zero_grad(set_to_none=True)
@@ -151,14 +162,14 @@ def learn(
             for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
                 slow.lerp_(fast, 1.0 - keep)
         if step % 50 == 0:
-            told = {name: round(float(value), 4) for name, value in parts.items()}
+            told = {name: round(float(value.detach()), 4) for name, value in parts.items()}
             say(json.dumps({"step": step, "seconds": round(time.monotonic() - began), **told}))
         step += 1
     return average, step
 
 
 def losses(model: Evaluator, windows: Windows, device: str = "cpu") -> dict[str, Tensor]:
-    """The parts of the loss: cmr (eq. 4, 5), ta (eq. 3 and its logarithm), step (who is in step, by TA); and hits.
+    """The parts of the loss: cmr (eq. 4, 5), ta (eq. 3 and its logarithm), shift (who is in step, by TA); and hits.
 
     The music out of step stands as one more candidate beside the batch's: (i, j) for j < B, and (i, i shifted).
     """
@@ -178,28 +189,28 @@ def losses(model: Evaluator, windows: Windows, device: str = "cpu") -> dict[str,
     together = torch.cat([log[:-size].view(size, size), log[-size:, None]], dim=1)
     own = judged.curve[:-size].view(size, size, -1)[index, index]
     ta = (1.0 - own).abs().mean() - 0.3 * together[index, index].mean()
-    step = F.cross_entropy(4.0 * together, index)
+    shift = F.cross_entropy(4.0 * together, index)
     hits = (logits.argmax(dim=1) == index).float().mean()
-    return {"cmr": cmr, "ta": ta, "step": step, "hits": hits.detach()}
+    return {"cmr": cmr, "ta": ta, "shift": shift, "hits": hits.detach()}
 
 
 def _done(recipe: EvaluatorRecipe, step: int, seconds: float) -> float:
     return step / recipe.steps if recipe.steps else seconds / (60.0 * recipe.minutes)
 
 
-def _read(
-    data: Path, recipe: EvaluatorRecipe, model: str | Path | None, say: Callable[[str], None],
-    held_out_only: bool = False,
-) -> tuple[list[Film], list[Film], View, EvaluatorConfig]:  # fmt: skip
-    """Films to learn from, films held out, how they become inputs, and the config that fits."""
-    if recipe.features != "descriptors" or not any(data.glob("sound-*.npz")):
-        raise ModelError(f"{data} holds no sound corpus: make one with scripts/make_sound_corpus.py")
-    held = read_corpus(data, say, most_shard=HELD_OUT_SHARDS)
-    train = [] if held_out_only else read_corpus(data, say, least_shard=HELD_OUT_SHARDS)
-    if not held_out_only and len(train) < recipe.batch:
-        raise ModelError(f"{data} has {len(train)} films to learn from: a batch needs {recipe.batch}")
-    config = EvaluatorConfig(
-        "descriptors", FRAME_CHANNELS * PER_POSITION, listen.POSITION_CHANNELS,
-        hidden=recipe.hidden, layers=recipe.layers, heads=recipe.heads,
-    )  # fmt: skip
-    return train, held, DESCRIPTORS, config
+def _front(features: str, model: Path | None, device: str) -> Front:
+    if features == "descriptors":
+        return DescriptorFront()
+    if model is None:
+        raise ModelError("a published model's features need that model: give its folder or name (--model)")
+    return PublishedFront(model, device)
+
+
+def _view_and_config(front: Front, recipe: EvaluatorRecipe) -> tuple[View, EvaluatorConfig]:
+    """How films become inputs, and the settings that fit."""
+    sizes: dict[str, Any] = {"hidden": recipe.hidden, "layers": recipe.layers, "heads": recipe.heads}
+    if isinstance(front, PublishedFront):
+        seen, heard = front.channels
+        return PUBLISHED, EvaluatorConfig("published", seen, heard, rate=1.0, positions=30, summaries=16, **sizes)
+    channels = FRAME_CHANNELS * PER_POSITION, listen.POSITION_CHANNELS
+    return DESCRIPTORS, EvaluatorConfig("descriptors", *channels, **sizes)

@@ -1,31 +1,24 @@
-"""What the evaluator learns from: films with their music as features, and windows of them, matched and mismatched.
+"""What the evaluator learns from: windows of films and their music, matched and mismatched.
 
-Two sources: the sound corpus (sound-*.npz, `core.starter.sound_corpus`) and a folder that `gvm dataset` wrote. Features
-are computed once and kept beside the data, in DATA/evaluator-features. What a step is shown follows from (seed, step).
+What a step is shown follows from (seed, step). Where films come from: `core.training.evaluator_films`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from core.errors import ModelError
 from core.evaluation import listen
 from core.evaluation.config import LONGEST_SECONDS, SHORTEST_SECONDS
 from core.evaluation.look import look, stack
-from core.starter.sound_corpus import load_scenes
 from core.training.evaluator_augment import another_camera, another_recording
-from core.vision.descriptors import FEATURE_SECONDS
 
-HELD_OUT_SHARDS: Final = 8  # of the sound corpus, the first ones: nothing learns from them
-FEATURES: Final = "evaluator-features"
 SHIFT_SECONDS: Final = 4.0  # the least by which music is out of step in a mismatched pair
 
 FloatArray = npt.NDArray[np.float32]
@@ -74,40 +67,6 @@ def _as_it_is(rows: npt.NDArray[np.floating], rng: np.random.Generator | None = 
 
 DESCRIPTORS: Final = View(lambda p: stack(look(p)), listen.positions, another_camera, another_recording)
 PUBLISHED: Final = View(_as_it_is, _as_it_is, _as_it_is, _as_it_is)
-
-
-def read_corpus(
-    data: Path, say: Callable[[str], None], least_shard: int = 0, most_shard: int | None = None
-) -> list[Film]:
-    """Films of the sound corpus' shards least_shard .. most_shard - 1, features cached. ModelError for damaged ones."""
-    films: list[Film] = []
-    for path in sorted(data.glob("sound-*.npz")):
-        number = int(path.stem.rpartition("-")[2])
-        if number >= least_shard and (most_shard is None or number < most_shard):
-            films += _shard(path, data / FEATURES / f"{path.stem}-{listen.VERSION}.npz", say)
-    return films
-
-
-def _shard(path: Path, cached: Path, say: Callable[[str], None]) -> list[Film]:
-    if not cached.is_file():
-        say(f"hearing {path.name}")
-        cached.parent.mkdir(exist_ok=True)
-        arrays: dict[str, Any] = {}
-        for index, scene in enumerate(load_scenes(path)):
-            arrays[f"{index}.picture"] = scene.patches
-            arrays[f"{index}.music"] = listen.listen(np.asarray(scene.sound / 32768, np.float32))
-        partial = cached.with_suffix(".partial")
-        with partial.open("wb") as file:
-            np.savez(file, **arrays)
-        partial.replace(cached)
-    try:
-        with np.load(cached) as kept:
-            return [
-                Film(kept[f"{i}.picture"], kept[f"{i}.music"], 1 / FEATURE_SECONDS, float(listen.FRAME_RATE))
-                for i in range(len(kept.files) // 2)
-            ]
-    except (OSError, ValueError, KeyError) as err:
-        raise ModelError(f"{cached} is damaged ({err}): delete it, it is made again") from err
 
 
 def cut(film: Film, start: float, seconds: float) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float16]]:
