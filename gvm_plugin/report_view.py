@@ -168,7 +168,7 @@ def _film(video: VideoReport, number: int) -> dict[str, Any]:
         "video": href(by_kind["video"].path) if "video" in by_kind else "",
         "music": href(by_kind["music"].path) if "music" in by_kind else "",
         "poster": frames[len(frames) // 2]["image"] if frames else "",
-        "lanes": _lanes(video, frames) if video.duration > 0 else None,
+        "lanes": film_lanes(video, frames) if video.duration > 0 else None,
         "figures": figures(video),
         "summary": _summary(video),
         "cues": [_cue_row(cue) for cue in video.cues],
@@ -181,7 +181,8 @@ def _film(video: VideoReport, number: int) -> dict[str, Any]:
     }
 
 
-def _lanes(video: VideoReport, frames: list[dict[str, str]]) -> dict[str, Any]:
+def film_lanes(video: VideoReport, frames: list[dict[str, str]]) -> dict[str, Any]:
+    """What the tracks of a film's timeline are drawn from. frames: as `film_frames` gives them."""
     lanes = Lanes(video.duration)
     measures = video.measures or Measures(video.duration)
     cuts = [shot.span.start for shot in video.shots if 0 < shot.span.start < video.duration]

@@ -125,7 +125,7 @@ def test_a_file_imports_only_from_files_above_it(path: Path) -> None:
 
 INNER_LAYERS = {
     "evaluate": [
-        *("material", "statistics", "systems", "fit", "tables"),
+        *("material", "statistics", "systems", "metrics", "resemblance", "fit", "compare", "tables", "page"),
         *("listening_orders", "listening_sound", "listening", "listening_answers", "listening_results"),
     ],
     "handoff": [

@@ -5,6 +5,8 @@ The modules, each importing only from those above it:
     material     films and music files -> what was seen and heard, in a common form
     statistics   means with bootstrap intervals, paired differences, shares
     systems      which file in a folder of music belongs to which film
+    metrics      the columns of a comparison
+    resemblance  FAD and KLD against the films' real music
     fit          SPINE of `gvm evaluate fit`: one film, one piece of music
     compare      SPINE of `gvm evaluate compare`: many films, many systems
     tables       a comparison or a fit as text: terminal, Markdown, CSV, JSON

@@ -24,7 +24,7 @@ from gvm_plugin.outputs import DEFAULT_FOLDER
 from gvm_plugin.timeline import SAMPLE_RATE, Span
 
 if TYPE_CHECKING:
-    from core.evaluation.evaluator import FitModel
+    from core.evaluation.fit import FitModel
     from gvm_plugin.analysis import Analysis, Progress
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,13 @@ class Music:
             return ""
         lengths = f"the music is {self.seconds:.1f} s long, the film {self.film_seconds:.1f} s"
         return f"{lengths}; the first {self.common:.1f} s are compared"
+
+    def whole(self) -> Mono:
+        """The beginning as mono [N] at 48 kHz."""
+        import soundfile
+
+        data, _ = soundfile.read(self.wav, dtype="float32", always_2d=True)
+        return np.asarray(data.mean(1), np.float32)
 
     def require_enough(self) -> None:
         """MediaError where it covers less than half of the film."""

@@ -98,12 +98,15 @@ def share(hits: Sequence[bool]) -> Estimate | None:
     return Estimate(count / len(hits), float(interval.low), float(interval.high), len(hits))
 
 
-def of_sets(statistic: Callable[[npt.NDArray[np.intp]], float], n: int, resamples: int) -> Estimate:
+def of_sets(
+    statistic: Callable[[npt.NDArray[np.intp]], float], n: int, resamples: int, least: float = -math.inf
+) -> Estimate:
     """A figure that only a set of films has (such as FAD), with a bootstrap interval over the films.
 
     statistic: takes indices of films, some of them twice. A set with films drawn twice is poorer than the real one,
     which moves a distance between sets upwards, so the interval is that of the drawn values moved back to the middle
-    of the value itself. It is one for sets of this size: FAD depends on how many pieces there are.
+    of the value itself. It is one for sets of this size: FAD depends on how many pieces there are. least: no
+    value can be lower.
     """
     value = statistic(np.arange(n))
     if n < 2:
@@ -111,7 +114,7 @@ def of_sets(statistic: Callable[[npt.NDArray[np.intp]], float], n: int, resample
     drawn = _draw(statistic, n, resamples)
     drawn += value - drawn.mean()
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(value, float(low), float(high), n)
+    return Estimate(value, max(least, float(low)), float(high), n)
 
 
 def _draw(statistic: Callable[[npt.NDArray[np.intp]], float], n: int, resamples: int) -> Float64:
@@ -134,8 +137,3 @@ def ranks(scores: npt.NDArray[np.floating]) -> Float64:
 def chance_rank(count: int) -> float:
     """Mean rank of the own music among `count` where the score knows nothing."""
     return (count + 1) / 2
-
-
-def is_number(value: float | None) -> bool:
-    """Is there a value, and is it finite?"""
-    return value is not None and math.isfinite(value)
