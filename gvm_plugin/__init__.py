@@ -18,9 +18,11 @@ The modules, each importing only from those above it (tests/test_architecture.py
     character, spotting          analysis -> cues and hit points; pure
     outputs, cache, takes        where results go; content-addressed store; the takes of a sheet
     crossfade, ducking, mix, mux    takes -> one track -> mix -> delivered film
-    measure, report, report_view    figures of a finished score; the page of a folder
+    measure          figures of a finished score
+    gate, choose, judge, picking    which take of a cue is used: what is wrong with it, how well it fits
+    report, report_view    the page of a folder
     delivery         finished work into its place
-    score            SPINE: analyse, spot, generate, assemble, mix, deliver
+    score            SPINE: analyse, spot, generate, choose, assemble, mix, deliver
     moviepy_fx, segments         effects for MoviePy; numpy arrays and pydub segments in and out
     workers          processes for several films at once
     folder           many films: status, errors, resume

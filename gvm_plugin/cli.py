@@ -20,12 +20,14 @@ from core.errors import GVMError
 from gvm_plugin import __version__
 from gvm_plugin.cli_evaluate import evaluate_group
 from gvm_plugin.cli_models import models_group
+from gvm_plugin.cli_train import train_group
 from gvm_plugin.machine import compute_in_one_thread
 from gvm_plugin.options import (
     AUTO,
     DECODERS,
     EXPORTS,
     ORIGINALS,
+    PICKS,
     PRECISIONS,
     PRESETS,
     STYLES,
@@ -67,6 +69,8 @@ _OPTIONS: tuple[Callable[[_F], _F], ...] = (
     click.option("--key", help="C, F#, Bb; Am for minor; default: open."),
     click.option("--seed", type=int, help="Another number, other music."),
     click.option("--takes", type=int, metavar="N", help="Alternatives to make of each cue."),
+    click.option("--pick", type=click.Choice(PICKS), help="Which take is used; best: fits the picture best."),
+    click.option("--no-gate", is_flag=True, help="Use takes as they come, also faulty ones."),
     click.option("--preset", type=click.Choice(list(PRESETS)), help="Loudness: web -14, podcast -16, broadcast -23."),
     click.option("--lufs", type=float, help="Loudness outright, instead of a preset."),
     click.option("--duck", type=float, metavar="DB", help="How far the music goes down under speech."),
@@ -76,7 +80,9 @@ _OPTIONS: tuple[Callable[[_F], _F], ...] = (
     click.option("--stems", is_flag=True, help="Also deliver the groups of instruments apart."),
     click.option("--midi", is_flag=True, help="Also deliver the notes as MIDI."),
     _EXPORT,
-    click.option("--identity", type=_PATH, metavar="FOLDER", help="A channel's: its films share orchestra, key, motif."),
+    click.option(
+        "--identity", type=_PATH, metavar="FOLDER", help="A channel's: its films share orchestra, key, motif."
+    ),
     click.option("--soundfont", type=_PATH, metavar="FILE", help="SF2 or SF3 file that plays the notes."),
     click.option("--separate-track", is_flag=True, help="Add the score as a second audio track."),
     click.option("--overwrite", is_flag=True, help="Replace results that exist."),
@@ -225,6 +231,7 @@ def render_command(
 
 
 cli.add_command(models_group)
+cli.add_command(train_group)
 cli.add_command(evaluate_group)
 
 

@@ -31,7 +31,8 @@ MAJOR_MOOD: Final = 0.2  # and from here up major
 class Cue:
     """One continuous piece of music, or (silent) a stretch that has none. None lets the model decide.
 
-    mood -1..1, energy 0..1, tempo in beats per minute; take counts from 1; hits in film seconds, in order.
+    mood -1..1, energy 0..1, tempo in beats per minute; take counts from 1 (None: gvm chooses, see `picking`); hits in
+    film seconds, in order.
     """
 
     id: str
@@ -42,7 +43,7 @@ class Cue:
     tempo: float | None = None
     key: str | None = None
     seed: int = 0
-    take: int = 1
+    take: int | None = None
     silent: bool = False
     hits: tuple[HitPoint, ...] = ()
     reason: str = ""
@@ -69,6 +70,8 @@ class Settings:
     crossfade: float = 0.5
     seed: int = 0
     takes: int = 1
+    pick: str = "first"
+    no_gate: bool = False
     music_only: bool = False
     separate_track: bool = False
     stems: bool = False
@@ -159,7 +162,7 @@ The cues, in the order of the film; where there is none, there is no music.
   tempo       beats per minute; auto lets it fit the hit points
   key         C, F#, Bb, Am ...; auto. An m makes it minor; without one the mood decides
   seed        another number, other music
-  take        which of the alternatives is used, counted from 1
+  take        which of the alternatives is used, counted from 1; auto: the first, or the best, that isn't faulty
   silent      true: no music here
   hits        [moment, strength]: what the music marks; strength 0..1, from 0.5 up the whole orchestra does
   reason      why this cue is here; for the reader only""",
@@ -180,6 +183,8 @@ _SETTING_NOTES: Final[dict[str, str]] = {
     "crossfade": "seconds, where two cues meet",
     "seed": "of the film: which orchestra plays all its cues, and round which key",
     "takes": "alternatives to make of each cue",
+    "pick": "first or best: which of them a cue with take: auto gets",
+    "no_gate": "true: also a faulty one",
     "music_only": "true: deliver the music, no film",
     "separate_track": "true: the score becomes a second audio track",
     "stems": "true: also the groups of instruments apart",
@@ -275,7 +280,7 @@ def _cue_map(cue: Cue, flow: Callable[[Iterable[Any]], Any]) -> dict[str, Any]:
         "tempo": auto(cue.tempo),
         "key": auto(cue.key),
         "seed": cue.seed,
-        "take": cue.take,
+        "take": auto(cue.take),
         "silent": cue.silent,
         "reason": cue.reason,
         "hits": [flow((format_time(hit.seconds), hit.strength)) for hit in cue.hits],

@@ -17,6 +17,7 @@ from gvm_plugin.options import (
     MAX_SEED,
     MAX_TAKES,
     ORIGINALS,
+    PICKS,
     PRECISIONS,
     STYLES,
     TEMPO_RANGE,
@@ -121,6 +122,7 @@ class _Reader:
             "crossfade": lambda v: _number(v, 0, 5),
             "seed": lambda v: _integer(v, 0, MAX_SEED),
             "takes": lambda v: _integer(v, 1, MAX_TAKES),
+            "pick": lambda v: _choice(v, PICKS),
             "export": _exports,
             "identity": lambda v: None if v in (None, "none") else _text(v),
             "soundfont": lambda v: None if v in (None, "none") else _text(v),
@@ -142,7 +144,7 @@ class _Reader:
             tempo=self.value(node, "tempo", lambda v: _or_auto(v, *TEMPO_RANGE), None),
             key=self.value(node, "key", _key, None),
             seed=self.value(node, "seed", lambda v: _integer(v, 0, MAX_SEED), 0),
-            take=self.value(node, "take", lambda v: _integer(v, 1, MAX_TAKES), 1),
+            take=self.value(node, "take", _take, None),
             silent=self.value(node, "silent", _flag, False),
             reason=self.value(node, "reason", _optional_text, ""),
             hits=self.hits(node, span),
@@ -312,6 +314,15 @@ def _integer(value: Any, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ValueError(f"{value!r} is no whole number between {low} and {high}")
     return value
+
+
+def _take(value: Any) -> int | None:
+    if value is None or value == AUTO:
+        return None
+    try:
+        return _integer(value, 1, MAX_TAKES)
+    except ValueError as err:
+        raise ValueError(f"{err}, nor auto") from None
 
 
 def _flag(value: Any) -> bool:

@@ -19,6 +19,7 @@ from gvm_plugin.takes import Takes, chosen_takes
 
 if TYPE_CHECKING:
     from gvm_plugin.analysis import Analysis
+    from gvm_plugin.choose import Choice
     from gvm_plugin.measure import Measures
     from gvm_plugin.mix import MixReport
     from gvm_plugin.report import OutputFile, VideoReport
@@ -29,7 +30,7 @@ class Finished:
     """All that was made of one film, still in its work folder.
 
     film: the muxed film, None if only the music was asked for. edited: the sheet of a person, which keeps its text.
-    exported: files for other editors, by name.
+    exported: files for other editors, by name. choices: which take each cue got, and why.
     """
 
     sheet: CueSheet
@@ -38,6 +39,7 @@ class Finished:
     film: Path | None
     edited: Path | None
     exported: Mapping[str, Path] = field(default_factory=dict)
+    choices: Sequence[Choice] = ()
 
 
 def deliver(finished: Finished, outputs: Outputs) -> tuple[OutputFile, ...]:
@@ -71,8 +73,11 @@ def deliver(finished: Finished, outputs: Outputs) -> tuple[OutputFile, ...]:
     return tuple(files)
 
 
-def provenance(sheet: CueSheet, takes: Takes, generator: MusicGenerator) -> dict[str, Any]:
+def provenance(
+    sheet: CueSheet, takes: Takes, generator: MusicGenerator, choices: Sequence[Choice] = ()
+) -> dict[str, Any]:
     """Where the score comes from: plain values for the sheet. What was asked stands in the sheet itself."""
+    ranking = {choice.cue: choice.to_json() for choice in choices}
     return {
         "gvm": __version__,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -88,6 +93,7 @@ def provenance(sheet: CueSheet, takes: Takes, generator: MusicGenerator) -> dict
                 "key": take.info["key"],
                 "take": take.folder.name,
                 **take.info["notes"],
+                **({"ranking": ranking[cue.id]} if cue.id in ranking else {}),
             }
             for cue, take in chosen_takes(sheet, takes)
         },
@@ -129,6 +135,7 @@ def report_of(
         commercial_use=generator.commercial_use,
         weights_sha256=generator.weights_sha256,
         timings=timings,
+        choices=tuple(finished.choices),
     )
 
 

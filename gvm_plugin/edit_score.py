@@ -4,6 +4,8 @@
     score_edit    the same, then make the takes of what is new
     make_cues     make the takes of given cues, nothing else
 
+A take that the gate rejects is replaced by another number if no other of its cue passes; the chosen one comes first.
+
 What an editor gets is sound files that begin on its frames, and numbers for its own mixer: gains, fades, ducking.
 """
 
@@ -16,17 +18,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
+from core.vision.picture import FrameEncoder, PictureFeatures
 from gvm_plugin.analysis import Analysis, analyse_film
 from gvm_plugin.cache import Cache, content_key
-from gvm_plugin.cuesheet import CueSheet, Settings, derive_seed, quantise
+from gvm_plugin.choose import Choice
+from gvm_plugin.cuesheet import Cue, CueSheet, Settings, derive_seed, quantise
 from gvm_plugin.ducking import Keyframe, duck
 from gvm_plugin.edit_list import Edit, Picture, picture_of
 from gvm_plugin.edit_media import EditSource
 from gvm_plugin.edit_plan import EditCue, plan_cues
 from gvm_plugin.edit_takes import EditTake, Fade, Reach, fades, write_take
+from gvm_plugin.judge import Judge
 from gvm_plugin.machine import give_memory_back
 from gvm_plugin.mix import FAINT_LUFS, MixSettings, measure_levels, mixed_blocks, music_level
 from gvm_plugin.options import ScoreOptions
+from gvm_plugin.picking import Picked, evaluator_for, pick_takes
+from gvm_plugin.picture_pass import watch
 from gvm_plugin.spotting import hit_points, settings_of
 from gvm_plugin.takes import TakeMaker, Takes, margins
 from gvm_plugin.timeline import Span, to_samples
@@ -62,7 +69,10 @@ class EditMix:
 
 @dataclass(frozen=True, eq=False)
 class EditScore:
-    """What came out. takes, fade_in, fade_out, ducking: by cue id. gone: ids of cues that have no place any more."""
+    """What came out. takes (the chosen one first), fades: by cue id. gone: ids of cues that have no place any more.
+
+    choices: which take of each cue that was made is to be heard, and why.
+    """
 
     edit: Edit
     analysis: Analysis
@@ -72,6 +82,7 @@ class EditScore:
     fades: Mapping[str, tuple[Fade, Fade]] = field(default_factory=dict)
     ducking: tuple[Keyframe, ...] = ()
     mix: EditMix | None = None
+    choices: tuple[Choice, ...] = ()
 
 
 @dataclass(eq=False)
@@ -183,18 +194,22 @@ def _make(job: EditJob, spotted: EditScore, music_gain_db: float | None) -> Edit
     maker = TakeMaker(job.cache, job.generator, job.analysis.features, sheet, film=job.project, numbers=numbers)
     job.progress("generate", 0.0)
     takes = maker.make(lambda share: job.progress("generate", share))
-    job.progress("generate", 1.0)
-
     sounding = [cue for cue in spotted.cues if not cue.cue.silent]
+    picked = _choose(job, maker, takes, [cue.cue for cue in sounding])
+    sheet, takes = picked.sheet, picked.takes
+    job.progress("generate", 1.0)
     reaches = {cue.cue.id: cue.reach or Reach(*margins(cue.cue, sheet)) for cue in sounding}
-    cues = {cue.cue.id: cue.cue for cue in to_make}
+    cues = {cue.id: cue for cue in sheet.cues}
+    chosen = {(cue.id, cue.take) for cue in sheet.cues}
     for (name, _), take in takes.items():
         reaches[name] = Reach(*margins(cues[name], sheet), take.fade_seconds)
     alone = any(not cue.makes for cue in sounding)
     with job.cache.work_folder(job.project) as work:
         mix, ducking = _mix(job, sheet, takes, work, music_gain_db, whole=not alone)
         written: dict[str, list[EditTake]] = {cue.cue.id: [] for cue in to_make}
-        for number, (take_id, take) in enumerate(takes.items()):
+        heard_first = sorted(takes, key=lambda id: (id[0], id not in chosen, id[1]))
+        for number, take_id in enumerate(heard_first):
+            take = takes[take_id]
             job.progress("mix", 0.7 + 0.3 * number / len(takes))
             cue = cues[take_id[0]]
             file = write_take(take, take_id[1], cue, reaches[cue.id], spotted.edit.fps, job.folder, work)
@@ -206,7 +221,21 @@ def _make(job: EditJob, spotted: EditScore, music_gain_db: float | None) -> Edit
         fades=fades([cue.cue for cue in sounding], reaches, duration, job.options.crossfade),
         ducking=ducking,
         mix=mix,
+        choices=picked.choices,
     )
+
+
+def _choose(job: EditJob, maker: TakeMaker, takes: Takes, sounding: Sequence[Cue]) -> Picked:
+    """The take of each cue that is made; what there is to tell of the choice is told."""
+
+    def look(encoder: FrameEncoder) -> PictureFeatures:
+        return watch(job.source, encoder, job.analysis.duration, None).features
+
+    judge = Judge.of_film(job.analysis, evaluator_for(job.analysis.features, look))
+    picked = pick_takes(maker, takes, judge, lambda share: job.progress("generate", 1.0), sounding)
+    for note in picked.notes:
+        job.warn(note)
+    return picked
 
 
 def _mix(
@@ -225,8 +254,7 @@ def _mix(
 
     def pieces() -> Iterator[Piece]:
         for cue in sheet.cues:
-            number = min(number for cue_id, number in takes if cue_id == cue.id)
-            take = takes[cue.id, number]
+            take = takes[cue.id, cue.take or 1]
             yield Piece(cue.span, take.load()[0], *margins(cue, sheet), fade_seconds=take.fade_seconds)
 
     job.progress("mix", 0.0)

@@ -28,6 +28,7 @@ DECODERS: Final = ("encodec", "mbd")
 EXPORTS: Final = ("otio", "fcpxml", "xmeml", "edl", "csv")
 TEMPO_RANGE: Final = (40.0, 200.0)  # beats per minute
 MAX_TAKES: Final = 16
+PICKS: Final = ("first", "best")
 MAX_SEED: Final = 2**63 - 1
 _KEY = re.compile(r"[A-G][#b]?m?")
 
@@ -43,6 +44,8 @@ class ScoreOptions:
     key             C, F#, Bb, Am ...: a trailing m is minor
     seed            another number, other music
     takes           how many alternatives of each cue to make
+    pick            which of them is used: the first, or the one that fits the picture best
+    no_gate         use takes as they come, also those with holes, clipping or an end cut off
     preset, lufs    loudness of the mix: a name of PRESETS, or integrated LUFS outright
     duck            how far the music goes down under speech, dB; 0 switches ducking off
     original        keep the sound of the film under the music, or replace it
@@ -69,6 +72,8 @@ class ScoreOptions:
     key: str | None = None
     seed: int = 0
     takes: int = 1
+    pick: str = "first"
+    no_gate: bool = False
     preset: str = "web"
     lufs: float | None = None
     duck: float = 12.0
@@ -94,6 +99,7 @@ class ScoreOptions:
     def __post_init__(self) -> None:
         check_choice("style", self.style, (AUTO, *STYLES))
         check_choice("preset", self.preset, tuple(PRESETS))
+        check_choice("pick", self.pick, PICKS)
         check_choice("original", self.original, ORIGINALS)
         check_choice("precision", self.precision, PRECISIONS)
         check_choice("decoder", self.decoder, DECODERS)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from core.errors import DeliveryError
+from gvm_plugin.choose import Choice
 from gvm_plugin.cuesheet import Cue
 from gvm_plugin.ducking import Keyframe
 from gvm_plugin.measure import CURVE_POINTS, Curve, Measures
@@ -57,6 +58,7 @@ class VideoReport:
     activity    how much the picture moves (see `curve`)
     measures    what was measured on the result
     timings     seconds spent, by stage
+    choices     which take each cue got, what is known of the others, and why
     """
 
     name: str
@@ -82,6 +84,7 @@ class VideoReport:
     commercial_use: bool = True
     weights_sha256: str = ""
     timings: Mapping[str, float] = field(default_factory=dict)
+    choices: tuple[Choice, ...] = ()
 
     def to_json(self) -> str:
         """The report as JSON text; thumbnails in base64."""

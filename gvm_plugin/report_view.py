@@ -18,6 +18,7 @@ from gvm_plugin.measure import SMOOTH_SECONDS, Curve, HitError, Measures
 from gvm_plugin.timeline import Span
 
 if TYPE_CHECKING:
+    from gvm_plugin.choose import Choice
     from gvm_plugin.cuesheet import Cue
     from gvm_plugin.report import OutputFile, VideoReport
 
@@ -42,6 +43,15 @@ _FILE_WORDS: Final = {
     "video": "Scored film", "music": "Music alone", "sheet": "Cue sheet", "midi": "MIDI", "stem": "Stem",
     "other": "File",
 }  # fmt: skip
+
+_TAKE_COLUMNS: Final = (
+    ("fit", "CMR", "How well music and picture belong together, by the evaluator, -1 to 1"),
+    ("in_time", "TA", "How well they go together in time, by the evaluator, 0 to 1"),
+    ("follows", "Follows", "Correlation of the picture's activity with the music's energy"),
+    ("accents", "Accents", "Onset strength on the cuts; 1 is chance"),
+    ("hits", "Hits", "Median error of the hit points"),
+    ("score", "Score", "All of it; only differences within a cue mean something"),
+)
 
 
 class Figure(NamedTuple):
@@ -172,6 +182,7 @@ def _film(video: VideoReport, number: int) -> dict[str, Any]:
         "figures": figures(video),
         "summary": _summary(video),
         "cues": [_cue_row(cue) for cue in video.cues],
+        **_takes(video.choices),
         "hits": [_hit_row(hit) for hit in measures.hits] if measures else [],
         "warnings": [clean(warning) for warning in video.warnings],
         "files": _file_links(video.outputs),
@@ -279,7 +290,7 @@ def _cue_row(cue: Cue) -> dict[str, Any]:
         "hue": _HUES.get(cue.style, zlib.crc32(cue.style.encode("utf-8", "replace")) % 360),
         "detail": detail,
         "seed": cue.seed,
-        "take": cue.take,
+        "take": cue.take or 1,
         "from": timecode(cue.span.start, 2),
         "to": timecode(cue.span.end, 2),
         "reason": clean(cue.reason),
@@ -287,6 +298,44 @@ def _cue_row(cue: Cue) -> dict[str, Any]:
             word for word in (f"{clean(cue.id)} {_from_to(cue.span)}", style, detail, clean(cue.reason)) if word
         ),
     }
+
+
+def _takes(choices: Sequence[Choice]) -> dict[str, Any]:
+    """The table of takes: its rows, the columns that have something in them, what its summary says."""
+    rows = [_choice_row(choice) for choice in choices]
+    heard = [take for row in rows for take in row["takes"]]
+    rejected = sum(bool(take["verdict"]) for take in heard)
+    said = f"{_plural(len(heard), 'take')} of {_plural(len(rows), 'cue')}"
+    said += f", {rejected} faulty" if rejected else ", none faulty" if heard else ""
+    columns = [
+        {"key": key, "name": name, "title": title}
+        for key, name, title in _TAKE_COLUMNS
+        if any(take[key] for take in heard)
+    ]
+    return {"takes": rows, "take_columns": columns, "take_words": said, "faulty": bool(rejected)}
+
+
+def _choice_row(choice: Choice) -> dict[str, Any]:
+    """One cue's takes with their figures, the chosen one marked; said says in words which it is, and why."""
+
+    def shown(value: float | None, form: str) -> str:
+        return "" if value is None else _minus(form.format(value))
+
+    takes = [
+        {
+            "number": take.number,
+            "chosen": take.number == choice.take,
+            "fit": shown(take.cmr, "{:+.2f}"),
+            "in_time": shown(take.ta, "{:.2f}"),
+            "follows": shown(take.activity_energy_r, "{:+.2f}"),
+            "accents": shown(take.cut_accent_lift, "× {:.2f}"),
+            "hits": shown(take.hit_error_ms, "{:.0f} ms"),
+            "score": shown(take.score, "{:+.2f}"),
+            "verdict": ", ".join(take.faults),
+        }
+        for take in choice.takes
+    ]
+    return {"cue": clean(choice.cue), "take": choice.take, "by": choice.by, "why": clean(choice.why), "takes": takes}
 
 
 def _hit_row(hit: HitError) -> dict[str, str]:

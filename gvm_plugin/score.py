@@ -4,7 +4,7 @@
     spot           analyse -> spot: the cue sheet alone
     render         read a cue sheet -> produce
 
-    produce        generate -> assemble -> mix -> mux -> measure -> deliver
+    produce        generate -> choose -> assemble -> mix -> mux -> measure -> deliver
 
 Takes and analyses are kept by content (see `cache`), so that only what changed is made again. Results appear
 complete: everything is made in a work folder and moved into place at the end, the film last.
@@ -37,12 +37,14 @@ from gvm_plugin.takes import TakeMaker, Takes, chosen_takes, ignored_settings, m
 from gvm_plugin.timeline import to_samples
 
 if TYPE_CHECKING:
+    from core.vision.picture import FrameEncoder, PictureFeatures
     from gvm_plugin.analysis import Analysis
     from gvm_plugin.crossfade import AssembledMusic, Placement
     from gvm_plugin.generators import MusicGenerator
     from gvm_plugin.measure import Measures
     from gvm_plugin.mix import MixReport
     from gvm_plugin.models import ModelInfo
+    from gvm_plugin.picking import Picked
     from gvm_plugin.report import VideoReport
 
 log = logging.getLogger(__name__)
@@ -53,7 +55,7 @@ _SECOND_OF_SOUND: Final = 48_000 * 2 * 4  # bytes
 
 _MOST_MIXES: Final = 3
 
-STAGES: Final = ("analyse", "generate", "assemble", "mix", "mux", "measure", "deliver")
+STAGES: Final = ("analyse", "generate", "choose", "assemble", "mix", "mux", "measure", "deliver")
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,11 +303,16 @@ def _produce(job: _Job, analysis: Analysis, sheet: CueSheet, edited: Path | None
         with job.stage("generate") as tell:
             takes = maker.make(tell)
 
-        # 2. The chosen takes as one track, crossfaded where they meet.
+        # 2. Which of them each cue gets; others are made where none is fit to be heard.
+        with job.stage("choose") as tell:
+            picked = _choose(job, analysis, maker, takes, tell)
+            sheet, takes = picked.sheet, picked.takes
+
+        # 3. The chosen takes as one track, crossfaded where they meet.
         with job.stage("assemble") as tell:
             music = _assemble(sheet, takes, to_samples(analysis.duration), work, tell)
 
-        # 3. Under the film's own sound, ducked, at its loudness; then with the untouched picture. Where the codec
+        # 4. Under the film's own sound, ducked, at its loudness; then with the untouched picture. Where the codec
         #    threw peaks over the ceiling, again with more room for them.
         headroom = HEADROOM_DB
         for _ in range(_MOST_MIXES):
@@ -318,20 +325,34 @@ def _produce(job: _Job, analysis: Analysis, sheet: CueSheet, edited: Path | None
                 break
             headroom += excess + MARGIN_DB
 
-        # 4. How did it come out?
+        # 5. How did it come out?
         with job.stage("measure"):
             measures = _measure(sheet, analysis, mixed)
 
-        # 5. Film, music, sheet and the rest into place.
+        # 6. Film, music, sheet and the rest into place.
         with job.stage("deliver"):
-            made = replace(sheet, provenance=provenance(sheet, takes, job.generator))
-            finished = Finished(made, takes, mixed, film, edited)
+            made = replace(sheet, provenance=provenance(sheet, takes, job.generator, picked.choices))
+            finished = Finished(made, takes, mixed, film, edited, choices=picked.choices)
             finished, told = _hand_off(job, analysis, finished, music.placed, work)
             files = deliver(finished, job.outputs)
 
-    warnings = (*sheet.warnings, *ignored_settings(job.generator, sheet), *mixed.warnings, *lost, *told)
+    warnings = (*sheet.warnings, *picked.notes, *ignored_settings(job.generator, sheet), *mixed.warnings, *lost, *told)
     report = report_of(job.video, analysis, finished, measures, job.generator, files, warnings, job.timings)
     return Score(job.outputs, made, report)
+
+
+def _choose(job: _Job, analysis: Analysis, maker: TakeMaker, takes: Takes, tell: Callable[[float], None]) -> Picked:
+    """The take of each cue, and what there is to tell of the choice."""
+    from gvm_plugin.film_source import FileSource
+    from gvm_plugin.judge import Judge
+    from gvm_plugin.picking import evaluator_for, pick_takes
+    from gvm_plugin.picture_pass import watch
+
+    def look(encoder: FrameEncoder) -> PictureFeatures:
+        return watch(FileSource(job.video), encoder, analysis.duration, None).features
+
+    judge = Judge.of_film(analysis, evaluator_for(analysis.features, look))
+    return pick_takes(maker, takes, judge, tell)
 
 
 def bytes_needed(seconds: float, film_bytes: int, takes: int = 1, stems: bool = False) -> int:

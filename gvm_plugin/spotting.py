@@ -209,6 +209,8 @@ def settings_of(options: ScoreOptions) -> Settings:
         crossfade=options.crossfade,
         seed=options.seed,
         takes=options.takes,
+        pick=options.pick,
+        no_gate=options.no_gate,
         music_only=options.music_only,
         separate_track=options.separate_track,
         stems=options.stems,

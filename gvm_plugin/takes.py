@@ -40,14 +40,18 @@ class TakeMaker:
     film: str | None = None
     numbers: Mapping[str, Sequence[int]] | None = None
 
-    def make(self, tell: Callable[[float], None]) -> Takes:
-        """All takes of all sounding cues, each on disk as soon as it is complete. tell: takes the share done, 0..1."""
-        keys = {take_id: self.key(request) for take_id, request in self.requests.items()}
+    def make(self, tell: Callable[[float], None], more: Sequence[TakeId] | None = None) -> Takes:
+        """All takes of all sounding cues, each on disk as soon as it is complete. tell: takes the share done, 0..1.
+
+        more: make these in the place of all.
+        """
+        requests = self.requests if more is None else {(name, n): self.request(self._cue(name), n) for name, n in more}
+        keys = {take_id: self.key(request) for take_id, request in requests.items()}
         found = {take_id: self.cache.find_take(key) for take_id, key in keys.items()}
         # Written side by side, short ones are complete first: in front they needn't wait for long ones.
-        missing = sorted((id for id, take in found.items() if take is None), key=lambda id: self.requests[id].samples)
+        missing = sorted((id for id, take in found.items() if take is None), key=lambda id: requests[id].samples)
         made: dict[TakeId, StoredTake] = {}
-        asked = [self.requests[take_id] for take_id in missing]
+        asked = [requests[take_id] for take_id in missing]
         writing, written = WRITING_SLOWLY if self.generator.slow else WRITING, 0.0
 
         def wrote(share: float) -> None:
@@ -57,7 +61,7 @@ class TakeMaker:
 
         music = self.generator.generate(asked, wrote) if missing else iter(())
         for take_id, take in zip(missing, music, strict=True):
-            expected = (2, self.requests[take_id].samples)
+            expected = (2, requests[take_id].samples)
             if take.audio.shape != expected:
                 raise ModelError(f"model {self.generator.name} made {take.audio.shape} samples instead of {expected}")
             made[take_id] = self.cache.store_take(keys[take_id], take)
@@ -76,7 +80,11 @@ class TakeMaker:
     def _numbers(self, cue: Cue) -> Sequence[int]:
         if self.numbers is not None:
             return self.numbers[cue.id]
-        return sorted({cue.take, *range(1, self.sheet.settings.takes + 1)})
+        chosen = set() if cue.take is None else {cue.take}
+        return sorted(chosen | set(range(1, self.sheet.settings.takes + 1)))
+
+    def _cue(self, name: str) -> Cue:
+        return next(cue for cue in self.sheet.cues if cue.id == name)
 
     def request(self, cue: Cue, number: int) -> CueRequest:
         """One take of one cue, as asked of the generator; without what it ignores, which so makes no take anew."""
@@ -153,8 +161,9 @@ def margins(cue: Cue, sheet: CueSheet) -> tuple[float, float]:
 
 
 def chosen_takes(sheet: CueSheet, takes: Takes) -> Iterator[tuple[Cue, StoredTake]]:
-    """Each sounding cue with the take that the sheet chooses."""
+    """Each sounding cue with the take that the sheet chooses (see `picking`, where it leaves that open)."""
     for cue in sheet.sounding:
+        assert cue.take is not None, f"nobody has chosen a take of cue {cue.id}"
         yield cue, takes[cue.id, cue.take]
 
 

@@ -37,6 +37,9 @@ class GVMScore(Effect):  # type: ignore[misc]
     tempo: float | None = ScoreOptions.tempo
     key: str | None = ScoreOptions.key
     seed: int = ScoreOptions.seed
+    takes: int = ScoreOptions.takes
+    pick: str = ScoreOptions.pick
+    no_gate: bool = ScoreOptions.no_gate
     preset: str = ScoreOptions.preset
     lufs: float | None = ScoreOptions.lufs
     duck: float = ScoreOptions.duck

@@ -20,6 +20,7 @@ from typing import Final
 from moviepy import VideoClip
 
 from core.errors import DeliveryError
+from core.vision.picture import FrameEncoder, PictureFeatures
 from gvm_plugin import spotting
 from gvm_plugin.analysis import Analysis, analyse_film
 from gvm_plugin.cache import Cache
@@ -28,12 +29,15 @@ from gvm_plugin.cuesheet import CueSheet
 from gvm_plugin.encode import HEADROOM_DB
 from gvm_plugin.generators import MusicGenerator
 from gvm_plugin.identity import with_channel
+from gvm_plugin.judge import Judge
 from gvm_plugin.machine import give_memory_back
 from gvm_plugin.mix import MixReport, MixSettings, OriginalAudio, mix
 from gvm_plugin.moviepy_fx.pictures import ClipSource
 from gvm_plugin.moviepy_fx.progress import Logger, Progress, Ticks
 from gvm_plugin.moviepy_fx.sound import SoundClip
 from gvm_plugin.options import ScoreOptions
+from gvm_plugin.picking import Picked, evaluator_for, pick_takes
+from gvm_plugin.picture_pass import watch
 from gvm_plugin.probe import Sound
 from gvm_plugin.score import bytes_needed, licensed
 from gvm_plugin.takes import TakeMaker, Takes, chosen_takes, ignored_settings, margins
@@ -138,11 +142,16 @@ def score_into(
         sheet = _sheet_for(analysis, options, project, sheet)
 
         # 3. Every cue, as the sheet chooses it.
-        takes = TakeMaker(cache, generator, analysis.features, sheet, film=project).make(progress.part("generate"))
+        maker = TakeMaker(cache, generator, analysis.features, sheet, film=project)
+        takes = maker.make(progress.part("generate"))
 
-        # 4. One track, ducked under the clip's own sound, at its loudness.
+        # 4. Which take each cue gets; others are made where none is fit to be heard.
+        picked = _choose(source, analysis, maker, takes)
+        sheet, takes = picked.sheet, picked.takes
+
+        # 5. One track, ducked under the clip's own sound, at its loudness.
         mixed = _mix(source, sheet, takes, work, progress.part("mix"))
-        warnings = (*sheet.warnings, *ignored_settings(generator, sheet), *mixed.warnings)
+        warnings = (*sheet.warnings, *picked.notes, *ignored_settings(generator, sheet), *mixed.warnings)
         for warning in warnings:
             log.warning("%s", warning)
         yield _Made(sheet, mixed, warnings)
@@ -193,6 +202,15 @@ def _sha256(analysis: Analysis) -> str:
     for values in (analysis.features.times, analysis.features.values):
         digest.update(values.tobytes())
     return digest.hexdigest()
+
+
+def _choose(source: ClipSource, analysis: Analysis, maker: TakeMaker, takes: Takes) -> Picked:
+    """The take of each cue. The evaluator, if asked, looks at the clip once more where the model saw other features."""
+
+    def look(encoder: FrameEncoder) -> PictureFeatures:
+        return watch(source, encoder, analysis.duration, None).features
+
+    return pick_takes(maker, takes, Judge.of_film(analysis, evaluator_for(analysis.features, look)), lambda share: None)
 
 
 def _mix(source: ClipSource, sheet: CueSheet, takes: Takes, work: Path, tell: Ticks) -> MixReport:
