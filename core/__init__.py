@@ -28,6 +28,8 @@ windows     cue -> overlapping windows
 engine      prefill and decode loop: features -> codes
 pipeline    the spine of the starter: picture span -> music
 waveform    the spine of models that write sound: picture span -> codes -> EnCodec's waveform
+loudness    BS.1770 of sound in blocks
+onsets      onset strength of sound in blocks
 training    data and loop
 evaluation  how good music is: for its picture, beside other music, by itself
 """

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from core.evaluation.musical import FEATURE_RATE, onsets_per_second
 from core.starter.composer import check_score
 from core.starter.grid import Grid
 from core.starter.notes import Note
@@ -20,16 +21,11 @@ from gvm_plugin.measure import measure
 from gvm_plugin.timeline import HitPoint
 
 RATE: Final = 48_000
-FEATURE_RATE: Final = 22_050
 NO_DRUMS: Final = ("ambient", "cinematic", "tension", "chinese")  # styles whose percussion is sparse
 LOOSE_KEY: Final = ("ambient", "tension")
 
 Audio = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
-
-# Krumhansl and Kessler's probe-tone ratings (1982) of major and minor keys.
-_MAJOR: Final = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-_MINOR: Final = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 
 
 @dataclass(frozen=True)
@@ -206,20 +202,16 @@ def mono(audio: Audio) -> Audio:
 
 def onset_strength(audio: Audio) -> tuple[Floats, Floats]:
     """(times [T] s, onset strength [T]) as the project measures it everywhere."""
-    from gvm_plugin.onsets import OnsetStrength
+    from core.evaluation import musical
 
-    meter = OnsetStrength()
-    meter.push(audio)
-    return meter.finish()
+    return musical.onset_strength(audio.mean(axis=0), RATE)
 
 
 def key_clarity(audio: Audio) -> float:
     """Largest correlation of the piece's mean chroma with the profile of any major or minor key."""
-    import librosa
+    from core.evaluation.musical import best_key, chromagram
 
-    chroma = librosa.feature.chroma_stft(y=mono(audio), sr=FEATURE_RATE, n_fft=8192, hop_length=2048).mean(axis=1)
-    turned = (np.roll(chroma, -tonic) for tonic in range(12))
-    return max(float(np.corrcoef(tones, profile)[0, 1]) for tones in turned for profile in (_MAJOR, _MINOR))
+    return best_key(chromagram(audio.mean(axis=0), RATE).mean(axis=1))[1]
 
 
 def onset_periodicity(times: Floats, strength: Floats) -> float:
@@ -231,11 +223,3 @@ def onset_periodicity(times: Floats, strength: Floats) -> float:
     first, last = round(0.25 / step), min(round(2.0 / step), len(x) - 1)
     overlap = len(x) / (len(x) - np.arange(len(x)))
     return float((correlation * overlap)[first:last].max() / max(float(correlation[0]), 1e-12))
-
-
-def onsets_per_second(times: Floats, strength: Floats) -> float:
-    """Peaks of onset strength that stand out, per second."""
-    from scipy.signal import find_peaks
-
-    peaks, _ = find_peaks(strength, height=float(np.median(strength) + 0.5 * np.std(strength)), distance=5)
-    return len(peaks) / max(float(times[-1]), 1e-6)
