@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from core.config import DecoderConfig
 from core.kv_cache import StaticKVCache
@@ -56,6 +57,8 @@ class Picture:
 class DecoderLayer(nn.Module):
     """Pre-norm self-attention, temporal cross-attention and feed-forward, each with a residual."""
 
+    checkpointing = False  # see `forward`
+
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
         dim, self.heads = config.dim, config.heads
@@ -79,10 +82,41 @@ class DecoderLayer(nn.Module):
         """q [R, H, n, W] of x [R, n, D] for the cross-attention."""
         return split_heads(self.cross_attention.query(self.norm_cross(x)), self.heads)
 
+    def picture_key_value(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """k and v [N, H, F, W] of the picture's condition vectors [N, F, D]."""
+        key, value = self.cross_attention.key_value(hidden)
+        return split_heads(key, self.heads), split_heads(value, self.heads)
+
     def feed_forward(self, x: Tensor) -> Tensor:
         """What the feed-forward adds to x [R, n, D]."""
         out: Tensor = self.linear2(F.gelu(self.linear1(self.norm2(x))))
         return out
+
+    def forward(
+        self, x: Tensor, turned: Rotation | None, keys: Tensor | None, values: Tensor | None, bias: Tensor
+    ) -> Tensor:
+        """Whole sequences x [B, S, D] after the layer, for training; keys [B, H, W, F], values and bias of the picture.
+
+        With `checkpointing` its inner values are computed again for the gradient instead of kept.
+        """
+        if self.checkpointing and torch.is_grad_enabled():
+            again: Tensor = checkpoint(self._forward, x, turned, keys, values, bias, use_reentrant=False)
+            return again
+        return self._forward(x, turned, keys, values, bias)
+
+    def _forward(
+        self, x: Tensor, turned: Rotation | None, keys: Tensor | None, values: Tensor | None, bias: Tensor
+    ) -> Tensor:
+        query, key, value = self.self_query_key_value(x, turned)
+        attended = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        x = x + self.self_attn.out_proj(merge_heads(attended))
+        if keys is not None and values is not None:
+            query = self.cross_query(x)
+            attended = F.scaled_dot_product_attention(
+                query, keys.transpose(2, 3), values, attn_mask=bias.to(query.dtype)
+            )
+            x = x + self.cross_attention.out_proj(merge_heads(attended))
+        return x + self.feed_forward(x)
 
 
 class Decoder(nn.Module):
@@ -125,10 +159,8 @@ class Decoder(nn.Module):
         if not self.config.temporal_cross_attention:
             mean = hidden.sum(dim=1) / there.sum(dim=1).clamp(min=1)
             return Picture([], [], frame_times, present, mean)
-        pairs = [layer.cross_attention.key_value(hidden) for layer in self._layers()]
-        heads = self.config.heads
-        keys = [split_heads(k, heads).transpose(2, 3) for k, _ in pairs]
-        return Picture(keys, [split_heads(v, heads) for _, v in pairs], frame_times, present)
+        pairs = [layer.picture_key_value(hidden) for layer in self._layers()]
+        return Picture([k.transpose(2, 3) for k, _ in pairs], [v for _, v in pairs], frame_times, present)
 
     def forward(self, sequence: Tensor, picture: Picture, control: Tensor | None, step_times: Tensor) -> Tensor:
         """Teacher-forced logits [B, K, S, V]: at step s those of sequence step s + 1.
@@ -142,18 +174,9 @@ class Decoder(nn.Module):
             x = x + picture.added[:, None]
         bias = self._cross_bias(picture, step_times)
         turned = self._rotation(positions)
-        for index, layer in enumerate(self._layers()):
-            query, key, value = layer.self_query_key_value(x, turned)
-            attended = F.scaled_dot_product_attention(query, key, value, is_causal=True)
-            x = x + layer.self_attn.out_proj(merge_heads(attended))
-            if picture.keys:
-                query = layer.cross_query(x)
-                keys = picture.keys[index].transpose(2, 3)
-                attended = F.scaled_dot_product_attention(
-                    query, keys, picture.values[index], attn_mask=bias.to(query.dtype)
-                )
-                x = x + layer.cross_attention.out_proj(merge_heads(attended))
-            x = x + layer.feed_forward(x)
+        nothing = [None] * self.config.layers
+        for layer, keys, values in zip(self.layers, picture.keys or nothing, picture.values or nothing, strict=True):
+            x = layer(x, turned, keys, values, bias)
         return self._logits(x)
 
     def advance(

@@ -8,6 +8,7 @@ GVMError                      anything a user can mend; the command line prints 
 ├── ModelError                weights missing, wrong, or not fit for the task
 │   └── LicenceError          the weights' licence forbids the use asked for
 ├── DatasetError              a data set that is damaged or says something impossible
+├── TrainingError             a training that can't begin or go on
 └── MissingDependencyError    a program or package that has to be installed first
 
 `ValueError` is for options out of range; `assert` only for our own bugs.
@@ -60,6 +61,10 @@ class LicenceError(ModelError):
 
 class DatasetError(GVMError):
     """A data set is damaged, or says something impossible."""
+
+
+class TrainingError(GVMError):
+    """A training that can't begin or go on."""
 
 
 class MissingDependencyError(GVMError):

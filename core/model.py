@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from core.config import ModelConfig
 from core.decoder import Decoder, Picture
 from core.features import FeatureTransformation
-from core.patterns import delay
+from core.patterns import delay, predicted
 
 
 class GVMGen(nn.Module):
@@ -39,12 +39,22 @@ class GVMGen(nn.Module):
 
     def loss(
         self, patches: Tensor, frame_times: Tensor, present: Tensor, codes: Tensor, valid: Tensor,
-        control: Tensor | None, step_times: Tensor,
+        control: Tensor | None, step_times: Tensor, tail: bool = True,
     ) -> Tensor:  # fmt: skip
-        """Cross-entropy per stream [K], in nats: mean over the valid codes of each stream.
+        """Cross-entropy per stream [K], in nats: mean over the codes of each stream that count.
 
         codes [B, K, T]; valid [B, T] bool; control [B, S, ...] and step_times [B, S] with S = T + longest delay.
+        tail: see `patterns.predicted`.
         """
+        counted = predicted(valid, self.config.decoder.delays, tail)
+        sums: Tensor = self(patches, frame_times, present, codes, counted, control, step_times)
+        return sums / counted.sum(dim=(0, 2)).clamp(min=1)
+
+    def forward(
+        self, patches: Tensor, frame_times: Tensor, present: Tensor, codes: Tensor, counted: Tensor,
+        control: Tensor | None, step_times: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """Summed cross-entropy per stream [K], in nats, of the codes that are `counted` [B, K, T]."""
         config = self.config.decoder
         sequence = delay(codes, config.delays, config.special)
         picture = self.picture(patches, frame_times, present)
@@ -52,7 +62,8 @@ class GVMGen(nn.Module):
         losses = []
         steps = codes.shape[-1]
         for stream, lag in enumerate(config.delays):
-            predicted = logits[:, stream, lag : lag + steps]
-            each = F.cross_entropy(predicted.float().transpose(1, 2), codes[:, stream], reduction="none")
-            losses.append((each * valid).sum() / valid.sum().clamp(min=1))
+            each = F.cross_entropy(
+                logits[:, stream, lag : lag + steps].float().transpose(1, 2), codes[:, stream], reduction="none"
+            )
+            losses.append((each * counted[:, stream]).sum())
         return torch.stack(losses)

@@ -1,4 +1,4 @@
-"""The delay pattern of MusicGen (arXiv 2306.05284, section 2.2) as two pure functions.
+"""The delay pattern of MusicGen (arXiv 2306.05284, section 2.2) as pure functions.
 
 Stream k lags by delays[k] steps, so that at one sequence step the model writes code t of stream 0 beside code
 t - delays[k] of stream k. Sequence step 0 is all `special`:
@@ -29,3 +29,15 @@ def undelay(sequence: Tensor, delays: tuple[int, ...]) -> Tensor:
     """The inverse of `delay`: sequence [B, K, S] -> codes [B, K, S - max(delays) - 1]."""
     steps = sequence.shape[-1] - max(delays) - 1
     return torch.stack([sequence[:, k, 1 + lag : 1 + lag + steps] for k, lag in enumerate(delays)], dim=1)
+
+
+def predicted(valid: Tensor, delays: tuple[int, ...], tail: bool = True) -> Tensor:
+    """Which codes [B, K, T] count in the loss: those that are `valid` [B, T].
+
+    Without `tail`, as in the published code, a window ends for all streams with the step that writes its last code of
+    stream 0: the last delays[k] codes of stream k aren't predicted any more.
+    """
+    steps = valid.shape[-1]
+    lags = torch.tensor(delays, device=valid.device)
+    within = torch.arange(steps, device=valid.device) < steps - (0 if tail else 1) * lags[:, None]
+    return valid[:, None] & within

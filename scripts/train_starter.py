@@ -3,19 +3,20 @@
 
     scripts/train_starter.py [--scenes 4500] [--minutes 60] [--out core/starter/weights] [--work build/starter]
 
-The corpus goes to --work in shards that are kept (a second run goes on where the first stopped). The last line is
-JSON: held-out cross-entropy per stream with the right picture, with another film's, and with none.
+The corpus goes to --work in shards that are kept (a second run goes on where the first stopped); the training is a
+run of the recipe `starter` in --work/run (docs/training.md), which --resume goes on with. The last line is JSON:
+held-out cross-entropy per stream with the right picture, with another film's, and with none.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from multiprocessing import get_context
 from pathlib import Path
 
 SHARD = 50  # scenes a file
-HELD_OUT_SHARDS = 2
 
 
 def build_shard(job: tuple[int, Path]) -> Path:
@@ -52,44 +53,32 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("core/starter/weights"))
     parser.add_argument("--work", type=Path, default=Path("build/starter"))
+    parser.add_argument("--resume", action="store_true", help="go on with the training that was stopped")
     parser.add_argument("--corpus-only", action="store_true")
     args = parser.parse_args()
-    shards = build_corpus(args.scenes, args.work, args.processes)
+    build_corpus(args.scenes, args.work, args.processes)
     if args.corpus_only:
         return
 
-    import numpy as np
-    import torch
+    from core.training.presets import STARTER
+    from core.training.recipe import with_typed
+    from core.training.start import keep_freed_memory, resume_training, run_training
 
-    from core import checkpoint
-    from core.config import starter
-    from core.model import GVMGen
-    from core.starter.controls import CHANNELS
-    from core.training.data import Windows, load_pieces
-    from core.training.loop import Recipe, evaluate, train
-    from core.vision.descriptors import CHANNELS as PATCH_CHANNELS
-
-    torch.manual_seed(args.seed)
-    delays = starter(1, 1).decoder.delays
-    config = starter(PATCH_CHANNELS, CHANNELS * (max(delays) + 1))
-    pieces = [piece for shard in shards[HELD_OUT_SHARDS:] for piece in load_pieces(shard)]
-    unseen = [piece for shard in shards[:HELD_OUT_SHARDS] for piece in load_pieces(shard)]
-    held_out_batches = Windows(unseen[::3], delays).batches(16, np.random.default_rng(0))
-    held_out = [next(held_out_batches) for _ in range(min(6, len(unseen) // 48))]
-    batches = Windows(pieces, delays, null_share=0.1).batches(args.batch, np.random.default_rng(args.seed))
-    card = checkpoint.ModelCard(
-        name="starter", licence="CC0-1.0", commercial_use=True,
-        source="trained by scripts/train_starter.py on pictures and music that gvm's own composer made",
-        training={"scenes": args.scenes, "pieces": len(pieces), "minutes": args.minutes, "seed": args.seed},
-    )  # fmt: skip
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    fresh = checkpoint.load(args.start_from)[0].train() if args.start_from else GVMGen(config)
-    recipe = Recipe(seconds=60 * args.minutes, learning_rate=args.learning_rate)
-    model = train(
-        fresh.to(device), batches, held_out, recipe, args.work / "log.jsonl",
-        keep=lambda average: checkpoint.save(average, card, args.out),
-    )  # fmt: skip
-    print(json.dumps({"parameters": sum(p.numel() for p in model.parameters()), **evaluate(model, held_out)}))
+    run = args.work / "run"
+    settings = [f'data.folder="{args.work}"', f"data.batch={args.batch}", f"schedule.minutes={args.minutes}"]
+    settings += [f"optimiser.learning_rate={args.learning_rate}", f"run.seed={args.seed}"]
+    if args.start_from:
+        settings.append(f'model.start_from="{args.start_from}"')
+    keep_freed_memory()
+    if args.resume:
+        resume_training(run, say=print, bar=True)
+    else:
+        run_training(with_typed(STARTER, settings), run, say=print, bar=True)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name in ("model.safetensors", "model.json"):
+        shutil.copyfile(run / "model" / name, args.out / name)
+    about = json.loads((args.out / "model.json").read_text())
+    print(json.dumps(about["card"]["training"]))
 
 
 if __name__ == "__main__":

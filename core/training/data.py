@@ -1,13 +1,14 @@
-"""Pieces of (picture, codes) -> batches for training. Knows no model and no composer.
+"""What is trained on: batches, how examples are asked for, and the starter's pieces. Knows no model and no composer.
 
 Legend: see core.shapes; G = control channels of one step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,83 @@ from core.errors import ModelError
 from core.windows import plan_windows
 
 _POOL = 12  # batches whose windows are sorted by length together
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One row of a batch, decided in full: which example, whether it loses its picture, and where in it its window
+    begins (0..1 of the room there is)."""  # fmt: skip
+
+    index: int
+    blind: bool = False
+    place: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Windows, padded to the longest.
+
+    patches [B, F, P, C], or uint8 pictures [B, F, 3, R, R] that a tower has yet to look at; frame_times [B, F],
+    present [B, F]; codes [B, K, T], valid [B, T]; control [B, T + longest delay, G * (longest delay + 1)] or None;
+    step_times [B, T + longest delay]. ids: of the examples. failed: of those that couldn't be read, with the reason;
+    nothing of them is valid.
+    """
+
+    patches: Tensor
+    frame_times: Tensor
+    present: Tensor
+    codes: Tensor
+    valid: Tensor
+    control: Tensor | None
+    step_times: Tensor
+    ids: tuple[str, ...] = ()
+    failed: tuple[tuple[str, str], ...] = ()
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on `device`."""
+        return self._each(lambda value: value.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Batch:
+        """The batch where a GPU can fetch it from without waiting; torch's loader asks for this."""
+        return self._each(lambda value: value.pin_memory())
+
+    def blind(self) -> Batch:
+        """The batch without its pictures."""
+        return replace(self, present=torch.zeros_like(self.present))
+
+    def with_others_pictures(self) -> Batch:
+        """The batch in which each music has the picture of the one before it."""
+        turned = {name: getattr(self, name).roll(1, 0) for name in ("patches", "frame_times", "present")}
+        return replace(self, **turned)
+
+    def _each(self, change: Any) -> Batch:
+        changed = {f.name: change(v) for f in fields(self) if isinstance(v := getattr(self, f.name), Tensor)}
+        return replace(self, **changed)
+
+
+class Examples(Protocol):
+    """Windows of picture and music, each found by its number. What a batch holds depends on its draws alone."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def name(self, index: int) -> str:
+        """What an example is called where one is listed."""
+
+    def epoch(self, rng: np.random.Generator, size: int) -> list[list[int]]:
+        """The examples of one epoch in batches of `size`, in an order that `rng` draws; as many in every epoch."""
+
+    def batch(self, draws: Sequence[Draw]) -> Batch:
+        """The batch of these rows."""
+
+
+def shuffled(count: int, rng: np.random.Generator, size: int) -> list[list[int]]:
+    """0..count in batches of `size` in a random order; what doesn't fill a batch is left for another epoch."""
+    order = rng.permutation(count).tolist()
+    return [order[at : at + size] for at in range(0, count - size + 1, size)]
+
+
+# --- the starter's pieces ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,61 +131,60 @@ def load_pieces(path: Path) -> list[Piece]:
         raise ModelError(f"{path} is not a whole file of training pieces ({err}): delete it, build it again") from err
 
 
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Windows, padded to the longest.
+class ScoreExamples:
+    """Windows of at most 30 s out of pieces: those that generation would make. Each epoch sees one of each piece."""
 
-    patches [B, F, P, C], frame_times [B, F], present [B, F]; codes [B, K, T], valid [B, T];
-    control [B, T + longest delay, G * (longest delay + 1)], step_times [B, T + longest delay].
-    """
-
-    patches: Tensor
-    frame_times: Tensor
-    present: Tensor
-    codes: Tensor
-    valid: Tensor
-    control: Tensor
-    step_times: Tensor
-
-
-class Windows:
-    """Random windows of at most 30 s out of pieces; `lagged` makes sequence controls (see core.starter.controls)."""
-
-    def __init__(self, pieces: Sequence[Piece], delays: tuple[int, ...], null_share: float = 0.0) -> None:
+    def __init__(self, pieces: Sequence[Piece], delays: tuple[int, ...]) -> None:
         self.pieces = pieces
         self.longest_delay = max(delays)
-        self.null_share = null_share  # of the windows, how many lose their picture, for classifier-free guidance
+        self.windows = [
+            (number, window.first, window.last)
+            for number, piece in enumerate(pieces)
+            for window in plan_windows(piece.step_seconds)
+        ]
+        self._of_piece: list[list[int]] = [[] for _ in pieces]
+        for index, (number, _, _) in enumerate(self.windows):
+            self._of_piece[number].append(index)
 
-    def batches(self, size: int, rng: np.random.Generator) -> Iterator[Batch]:
-        """Endless batches of `size` windows of about the same length, in a fresh random order each epoch."""
-        while True:
-            order = rng.permutation(len(self.pieces))
-            for start in range(0, len(order), _POOL * size):
-                pool = [self.pieces[i] for i in order[start : start + _POOL * size]]
-                drawn = [(piece, *self._window(piece, rng)) for piece in pool]
-                drawn.sort(key=lambda window: window[2] - window[1])  # so that little is padding
-                groups = [drawn[at : at + size] for at in range(0, len(drawn) - size + 1, size)]
-                for index in rng.permutation(len(groups)):
-                    yield self.collate(groups[index], rng)
+    def __len__(self) -> int:
+        return len(self.windows)
 
-    def collate(self, windows: Sequence[tuple[Piece, int, int]], rng: np.random.Generator) -> Batch:
-        """The batch of (piece, first step, last step)."""
+    def name(self, index: int) -> str:
+        """Number of the piece and the window's steps."""
+        number, first, last = self.windows[index]
+        return f"piece {number}, steps {first} to {last}"
+
+    def epoch(self, rng: np.random.Generator, size: int) -> list[list[int]]:
+        """One window of every piece; those of a batch are about equally long, so that little is padding."""
+        batches: list[list[int]] = []
+        order = rng.permutation(len(self.pieces))
+        for start in range(0, len(order), _POOL * size):
+            pool = order[start : start + _POOL * size]
+            drawn = [self._of_piece[number][rng.integers(len(self._of_piece[number]))] for number in pool]
+            drawn.sort(key=lambda index: self.windows[index][2] - self.windows[index][1])
+            groups = [drawn[at : at + size] for at in range(0, len(drawn) - size + 1, size)]
+            batches += [groups[group] for group in rng.permutation(len(groups))]
+        return batches
+
+    def batch(self, draws: Sequence[Draw]) -> Batch:
+        """The batch of these windows."""
         from core.starter.controls import lagged
 
-        seen = [_frames(piece, first, last) for piece, first, last in windows]
+        windows = [self.windows[draw.index] for draw in draws]
+        pieces = [self.pieces[number] for number, _, _ in windows]
+        seen = [_frames(piece, first, last) for piece, (_, first, last) in zip(pieces, windows, strict=True)]
         # Few different shapes: the matrix library compiles a kernel for each (three times slower without this).
-        steps = _round_up(max(last - first for _, first, last in windows), 32)
-        frames = _round_up(max(1, max(stop - start for start, stop in seen)), 20)
+        steps = round_up(max(last - first for _, first, last in windows), 32)
+        frames = round_up(max(1, max(stop - start for start, stop in seen)), 20)
         size, lag = len(windows), self.longest_delay
-        piece0 = windows[0][0]
-        patches = np.zeros((size, frames, *piece0.patches.shape[1:]), np.float32)
+        patches = np.zeros((size, frames, *pieces[0].patches.shape[1:]), np.float32)
         frame_times, present = np.zeros((size, frames), np.float32), np.zeros((size, frames), bool)
-        codes, valid = np.zeros((size, len(piece0.codes), steps), np.int64), np.zeros((size, steps), bool)
-        control = np.zeros((size, steps + lag, piece0.control.shape[1] * (lag + 1)), np.float32)
+        codes, valid = np.zeros((size, len(pieces[0].codes), steps), np.int64), np.zeros((size, steps), bool)
+        control = np.zeros((size, steps + lag, pieces[0].control.shape[1] * (lag + 1)), np.float32)
         times = np.zeros((size, steps + lag), np.float32)
-        for row, ((piece, first, last), (start, stop)) in enumerate(zip(windows, seen, strict=True)):
+        for row, (piece, (_, first, last), (start, stop)) in enumerate(zip(pieces, windows, seen, strict=True)):
             count = last - first
-            if rng.random() >= self.null_share:
+            if not draws[row].blind:
                 patches[row, : stop - start] = piece.patches[start:stop]
                 present[row, : stop - start] = True
             frame_times[row, : stop - start] = piece.frame_times[start:stop]
@@ -116,16 +193,20 @@ class Windows:
             control[row, : count + lag] = lagged(piece.control.astype(np.float32), first, last, lag)
             times[row, :count] = piece.step_seconds[first:last]
             times[row, count:] = piece.step_seconds[last - 1]
-        return Batch(*(torch.from_numpy(a) for a in (patches, frame_times, present, codes, valid, control, times)))
+        return Batch(
+            patches=torch.from_numpy(patches),
+            frame_times=torch.from_numpy(frame_times),
+            present=torch.from_numpy(present),
+            codes=torch.from_numpy(codes),
+            valid=torch.from_numpy(valid),
+            control=torch.from_numpy(control),
+            step_times=torch.from_numpy(times),
+            ids=tuple(self.name(draw.index) for draw in draws),
+        )
 
-    def _window(self, piece: Piece, rng: np.random.Generator) -> tuple[int, int]:
-        """First and last step of a random one of the windows that generation would make."""
-        windows = plan_windows(piece.step_seconds)
-        chosen = windows[rng.integers(len(windows))]
-        return chosen.first, chosen.last
 
-
-def _round_up(count: int, multiple: int) -> int:
+def round_up(count: int, multiple: int) -> int:
+    """The next multiple of `multiple`."""
     return -(-count // multiple) * multiple
 
 

@@ -1,134 +1,247 @@
-"""The training loop: step, log, evaluate, checkpoint. Reads batches, knows nothing of where they come from."""
+"""SPINE of training: read, update, tell, evaluate, keep; until it is done, is told to stop, or the numbers break.
+
+What a step does follows from the recipe's seed and the step's number alone, so a run that was stopped anywhere goes
+on from its last checkpoint exactly as if nothing had happened.
+"""
 
 from __future__ import annotations
 
-import copy
-import ctypes
-import json
-import math
-import sys
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+from typing import Any, Final, TypeVar
 
 import torch
-from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch import Tensor, nn
 
-from core.errors import ModelError
-from core.model import GVMGen
+from core.errors import TrainingError
+from core.training.checkpoints import Checkpoints, State, save_whole
 from core.training.data import Batch
+from core.training.devices import World, whole
+from core.training.journal import Journal, exact
+from core.training.optim import learning_rate
+from core.training.order import Order, Share, read_ahead
+from core.training.recipe import Recipe
+from core.training.step import Eyes, Looked, held_out_loss, update
+
+BROKEN: Final = "broken-at-step-{:09}.pt"  # what is kept of a training whose numbers broke
+_ENDLESS: Final = 10**9  # steps of a training that goes by the clock
+_T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How long and how fast to learn. The learning rate warms up over steps, then falls as a cosine of the time."""
+@dataclass
+class Training:
+    """A run, made ready. module: what is called for the loss (see `devices.spread`).
 
-    seconds: float  # of wall clock; the fall follows the clock, so that a slow machine still ends well
-    learning_rate: float = 1e-3
-    warmup: int = 200  # steps; fewer and the loss explodes
-    weight_decay: float = 0.05
-    clip_norm: float = 1.0
-    ema: float = 0.995
-    log_every: int = 50
-
-
-def train(
-    model: GVMGen, batches: Iterator[Batch], held_out: list[Batch], recipe: Recipe, log: Path,
-    keep: Callable[[GVMGen], None],
-) -> GVMGen:  # fmt: skip
-    """Train `model` and return its exponential moving average; a line of JSON per `log_every` steps goes to `log`.
-
-    keep is called with the averaged model every ten minutes and at the end. ModelError when the loss is no number.
+    total: steps, 0 where minutes count. held_out: batches that are never learned from. keep: writes the model of the
+    averaged weights (on the CPU) after so many steps, with figures. sample: makes music with the model as it is.
     """
-    _keep_freed_memory()
-    optimiser = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, 0.97))
-    average = copy.deepcopy(model).eval()
-    started = kept = time.monotonic()
-    step = 0
-    with log.open("w") as lines:
-        while (spent := time.monotonic() - started) < recipe.seconds:
-            rate = recipe.learning_rate * _schedule(spent / recipe.seconds, (step + 1) / recipe.warmup)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            losses = _step(model, next(batches), optimiser, recipe.clip_norm)
-            if not math.isfinite(float(losses.sum())):
-                raise ModelError(f"the loss is no number at step {step}: lower the learning rate ({rate:.2g} now)")
-            _blend(average, model, min(recipe.ema, (step + 1) / (step + 10)))
-            if step % recipe.log_every == 0:
-                row = {"step": step, "seconds": round(spent), "rate": rate, "loss": _rounded(losses)}
-                if step % (recipe.log_every * 10) == 0:
-                    row |= evaluate(average, held_out)
-                lines.write(json.dumps(row) + "\n")
-                lines.flush()
-            if time.monotonic() - kept > 600:
-                keep(average)
-                kept = time.monotonic()
-            step += 1
-        lines.write(json.dumps({"step": step, "seconds": round(recipe.seconds), **evaluate(average, held_out)}) + "\n")
-    keep(average)
-    return average
+
+    recipe: Recipe
+    world: World
+    folder: Path
+    state: State
+    module: nn.Module
+    order: Order
+    eyes: Eyes
+    held_out: Sequence[Batch]
+    total: int
+    keep: Callable[[dict[str, Tensor], int, dict[str, Any]], Any]
+    sample: Callable[[State, int], Sequence[Path]] | None = None
+    bar: bool = True
 
 
-@torch.inference_mode()
-def evaluate(model: GVMGen, held_out: list[Batch]) -> dict[str, list[float]]:
-    """Held-out cross-entropy per stream, nats: with the right picture, with another film's, and with none."""
-    right, other, without = (torch.zeros(model.config.decoder.streams) for _ in range(3))
-    for batch in held_out:
-        swapped = replace(batch, patches=batch.patches.roll(1, 0), present=batch.present.roll(1, 0))
-        blind = replace(batch, present=torch.zeros_like(batch.present))
-        for total, which in ((right, batch), (other, swapped), (without, blind)):
-            total += _losses(model, which) / len(held_out)
-    return {"held_out": _rounded(right), "other_picture": _rounded(other), "no_picture": _rounded(without)}
+def train(run: Training) -> None:
+    """Train to the end of the recipe. KeyboardInterrupt after a signal, TrainingError where the numbers break; both
+    times everything is kept first."""  # fmt: skip
+    recipe, world, state = run.recipe, run.world, run.state
+    kept = Checkpoints(run.folder, recipe.run.keep_last)
+    share = Share(run.order, world.rank, world.size, recipe.compute.accumulate)
+    log = Journal(run.folder, state.step, run.total, writes=world.main, tensorboard=recipe.run.tensorboard, bar=run.bar)
+    clock = Clock(state.seconds)
+    with Stop() as stop, log:
+        ahead = read_ahead(share, state.step, run.total or _ENDLESS, recipe.data, world.device.type == "cuda")
+        for parts in clock.waiting_for(ahead):
+            step = state.step
+            rate = _set_rate(run, clock)
+            found = update(recipe, world, state, run.module, parts, run.eyes)
+            if not found.finite:
+                _give_up(run, found, parts, rate)
+            state.step, state.seconds = step + 1, clock.seconds
+            last = _is_last(run, clock)
+            _tell(run, log, clock, step, found, parts, rate)
+            if last or _due(recipe.run.evaluate_every, state.step):
+                evaluate(run, log, step)
+            if run.sample is not None and _due(recipe.run.samples_every, state.step):
+                _sample(run, log, step)
+            stopping = stop.asked_anywhere(world)
+            if last or stopping or _due(recipe.run.checkpoint_every, state.step):
+                gathered = state.gather(world)
+                if world.main:
+                    kept.save(gathered)
+            if last:
+                break
+            if stopping:
+                raise KeyboardInterrupt
+    world.wait()
 
 
-def _losses(model: GVMGen, batch: Batch) -> Tensor:
-    device = next(model.parameters()).device
-    fields = [getattr(batch, name).to(device) for name in
-              ("patches", "frame_times", "present", "codes", "valid", "control", "step_times")]  # fmt: skip
-    # The plain kernel: for sequences this short the fused one's backward pass on a CPU takes three times as long.
-    kernel = SDPBackend.MATH if device.type == "cpu" else SDPBackend.EFFICIENT_ATTENTION
-    with torch.autocast(device.type, dtype=torch.bfloat16), sdpa_kernel([kernel, SDPBackend.MATH]):
-        return model.loss(*fields)
+def evaluate(run: Training, log: Journal, step: int) -> None:
+    """Held-out loss with the averaged weights; the model folder is written where it is the best so far."""
+    state, world = run.state, run.world
+    state.model.eval()
+    with state.average.inside(state.model):
+        found = held_out_loss(run.recipe, state.model, run.held_out, run.eyes)
+        weights = {name: whole(value) for name, value in state.model.state_dict().items()}
+    state.model.train()
+    mean = float(found["held_out"].mean()) if run.held_out else 0.0
+    figures = {name: [round(float(v), 5) for v in values] for name, values in found.items()} if run.held_out else {}
+    log.row(step, **figures)
+    if (not run.held_out or mean < state.best) and world.main:
+        run.keep(weights, state.step, figures)
+    state.best = min(state.best, mean)
 
 
-def _step(model: GVMGen, batch: Batch, optimiser: torch.optim.Optimizer, clip_norm: float) -> Tensor:
-    """One update; the loss per stream before it."""
-    losses = _losses(model, batch)
-    optimiser.zero_grad(set_to_none=True)
-    losses.mean().backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-    optimiser.step()
-    return losses.detach()
+def _set_rate(run: Training, clock: Clock) -> float:
+    """The learning rate of this step, given to the optimiser."""
+    schedule = run.recipe.schedule
+    share = clock.seconds / (60 * schedule.minutes) if schedule.minutes else None
+    rate = run.recipe.optimiser.learning_rate * learning_rate(schedule, run.state.step, run.total, share)
+    for group in run.state.optimiser.param_groups:
+        group["lr"] = rate
+    return rate
 
 
-@torch.no_grad()
-def _blend(average: GVMGen, model: GVMGen, keep: float) -> None:
-    for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
-        slow.lerp_(fast, 1.0 - keep)
+def _is_last(run: Training, clock: Clock) -> bool:
+    """Is the training over? Where the clock decides, the first process's is the one that counts."""
+    if run.total:
+        return run.state.step >= run.total
+    over = torch.tensor(float(clock.seconds >= 60 * run.recipe.schedule.minutes), device=run.world.device)
+    return bool(run.world.sum(over) > 0)
 
 
-def _schedule(done: float, warm: float) -> float:
-    """Factor of the learning rate when a share `done` of the time and `warm` of the warm-up is over."""
-    return min(1.0, warm) * 0.5 * (1.0 + math.cos(math.pi * done))
+def _tell(
+    run: Training, log: Journal, clock: Clock, step: int, found: Looked, parts: Sequence[Batch], rate: float
+) -> None:
+    said = f"loss {float(found.losses.mean()):.3f}, {clock.waited_share:.0%} waiting"
+    log.advance(said)
+    for part in parts:
+        for name, problem in part.failed:
+            log.row(step, skipped=name, why=problem)
+    if step % run.recipe.run.log_every == 0 or step + 1 == run.total:
+        log.row(
+            step,
+            loss=exact(found.losses),
+            rate=rate,
+            norm=round(found.norm, 6),
+            **({"overflowed": True} if found.overflowed else {}),
+            **({"d": run.state.optimiser.param_groups[0]["d"]} if run.recipe.optimiser.kind == "dadapt" else {}),
+            seconds=round(clock.seconds, 2),
+            per_second=round(clock.steps_per_second * run.recipe.data.batch, 3),
+            waiting=round(clock.waited_share, 4),
+        )
 
 
-def _groups(model: GVMGen, weight_decay: float) -> list[dict[str, object]]:
-    """Matrices decay, vectors (norms, biases, time windows) don't."""
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+def _sample(run: Training, log: Journal, step: int) -> None:
+    assert run.sample is not None
+    run.state.model.eval()
+    with run.state.average.inside(run.state.model):
+        for number, picture in enumerate(run.sample(run.state, run.state.step)):
+            log.picture(step, f"sample {number}", picture)
+    run.state.model.train()
 
 
-def _keep_freed_memory() -> None:
-    """Have glibc keep what is freed, instead of asking the system for zeroed pages again at every step (2x faster)."""
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "mallopt"):
-            libc.mallopt(-4, 0)  # M_MMAP_MAX: no block of its own for a large tensor
-            libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: never give memory back
+def _give_up(run: Training, found: Looked, parts: Sequence[Batch], rate: float) -> None:
+    """Keep what was there before the numbers broke, and say where they did. Raises TrainingError."""
+    from core.training.diagnosis import first_break
+
+    state, world = run.state, run.world
+    gathered = state.gather(world)
+    path = run.folder / BROKEN.format(state.step)
+    where = first_break(run.recipe, state.model, run.module, parts, run.eyes)
+    if world.main:
+        save_whole(gathered | {"batch": [name for part in parts for name in part.ids], "where": where}, path)
+    streams = [str(index) for index, loss in enumerate(found.losses.tolist()) if not torch.isfinite(torch.tensor(loss))]
+    what = f"the loss of codebook {', '.join(streams)}" if streams else "the gradient"
+    names = ", ".join(name for part in parts for name in part.ids[:4])
+    raise TrainingError(
+        f"{what} is no number at step {state.step} (learning rate {rate:.3g}; batch {names}; {where}); the weights "
+        f"before it are in {path.name}; lower optimiser.learning_rate, or go on from a checkpoint"
+    )
 
 
-def _rounded(losses: Tensor) -> list[float]:
-    return [round(float(value), 4) for value in losses]
+def _due(every: int, steps: int) -> bool:
+    return bool(every) and steps % every == 0
+
+
+class Clock:
+    """How long a run takes, and how much of that it waits for data. The first step counts for neither speed nor
+    waiting: it starts readers, compiles and warms up."""  # fmt: skip
+
+    def __init__(self, before: float) -> None:
+        self._before, self._began = before, time.monotonic()
+        self._done, self._waited, self._mark = 0, 0.0, 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole run, also before it was stopped."""
+        return self._before + time.monotonic() - self._began
+
+    @property
+    def waited_share(self) -> float:
+        """How much of the time is spent waiting for data."""
+        return self._waited / (time.monotonic() - self._mark) if self._done else 0.0
+
+    @property
+    def steps_per_second(self) -> float:
+        """Steps a second, all that happens between them counted."""
+        return self._done / (time.monotonic() - self._mark) if self._done else 0.0
+
+    def waiting_for(self, items: Iterator[_T]) -> Iterator[_T]:
+        """The items, the time that each is waited for counted."""
+        number, began = 0, time.monotonic()
+        for item in items:
+            if number == 0:
+                self._mark = time.monotonic()
+            else:
+                self._waited += time.monotonic() - began
+                self._done = number
+            yield item
+            number, began = number + 1, time.monotonic()
+
+
+class Stop:
+    """Context that takes note of Ctrl-C and of SIGTERM, so that the step at work can be finished and kept.
+
+    A second one interrupts at once.
+    """
+
+    _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Stop:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in self._SIGNALS}
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def asked_anywhere(self, world: World) -> bool:
+        """Was this process or another one asked to stop?"""
+        if world.size == 1:
+            return self.asked
+        return bool(world.sum(torch.tensor(float(self.asked), device=world.device)) > 0)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True

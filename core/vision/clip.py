@@ -19,7 +19,7 @@ from core.config import TowerConfig
 from core.errors import ModelError
 from core.packed import PackedLinear, packs
 from core.vision.picture import FrameArray
-from core.vision.preprocess import preprocess
+from core.vision.preprocess import normalise_clip, preprocess
 from core.vision.tower import Tower
 
 HEAD_WIDTH = 64  # channels of an attention head in every CLIP vision transformer that OpenAI published
@@ -53,6 +53,10 @@ class ClipTower(Tower):
     def preprocess(self, rgb: FrameArray) -> Tensor:
         """CLIP's view [3, R, R] of a frame [H, W, 3] RGB."""
         return preprocess(rgb, self.config.resolution)
+
+    def normalise(self, pictures: Tensor) -> Tensor:
+        """CLIP's view of cropped pictures uint8 [..., 3, R, R]."""
+        return normalise_clip(pictures)
 
     def place(self, device: torch.device | str, dtype: torch.dtype) -> Self:
         """Itself on `device`, frozen, its matrices in `dtype`."""

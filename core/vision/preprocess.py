@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchvision.transforms import functional as pictures
+from torchvision.transforms import functional as transforms
 from torchvision.transforms.functional import InterpolationMode
 
 from core.vision.picture import FrameArray
@@ -21,20 +21,39 @@ VIVIT_MARGIN = 256 / 224  # ViViT cuts 224 pixels out of a picture whose shorter
 
 def preprocess(rgb: FrameArray, resolution: int) -> Tensor:
     """CLIP's view [3, resolution, resolution], float32, of a frame [H, W, 3] RGB."""
-    values = _square(rgb, resolution, resolution, InterpolationMode.BICUBIC).float() / 255
-    return (values - _channels(CLIP_MEAN)) / _channels(CLIP_DEVIATION)
+    return normalise_clip(crop_clip(rgb, resolution))
+
+
+def crop_clip(rgb: FrameArray, resolution: int) -> Tensor:
+    """The part of a frame that CLIP sees, uint8 [3, resolution, resolution]: a quarter of the bytes of its view."""
+    return _square(rgb, resolution, resolution, InterpolationMode.BICUBIC)
+
+
+def normalise_clip(pictures: Tensor) -> Tensor:
+    """CLIP's view, float32, of cropped pictures [..., 3, R, R]."""
+    device = pictures.device
+    return (pictures.float() / 255 - _channels(CLIP_MEAN).to(device)) / _channels(CLIP_DEVIATION).to(device)
 
 
 def preprocess_vivit(rgb: FrameArray, resolution: int) -> Tensor:
     """ViViT's view [3, resolution, resolution], float32 in -1..1, of a frame [H, W, 3] RGB."""
-    shorter_side = round(resolution * VIVIT_MARGIN)
-    return _square(rgb, shorter_side, resolution, InterpolationMode.BILINEAR).float() / 127.5 - 1
+    return normalise_vivit(crop_vivit(rgb, resolution))
+
+
+def crop_vivit(rgb: FrameArray, resolution: int) -> Tensor:
+    """The part of a frame that ViViT sees, uint8 [3, resolution, resolution]."""
+    return _square(rgb, round(resolution * VIVIT_MARGIN), resolution, InterpolationMode.BILINEAR)
+
+
+def normalise_vivit(pictures: Tensor) -> Tensor:
+    """ViViT's view, float32 in -1..1, of cropped pictures [..., 3, R, R]."""
+    return pictures.float() / 127.5 - 1
 
 
 def _square(rgb: FrameArray, shorter_side: int, resolution: int, interpolation: InterpolationMode) -> Tensor:
     """Uint8 [3, resolution, resolution] out of the middle of the frame scaled to `shorter_side`."""
-    picture = pictures.resize(pictures.to_pil_image(rgb), [shorter_side], interpolation)
-    values: Tensor = pictures.pil_to_tensor(pictures.center_crop(picture, [resolution]))
+    picture = transforms.resize(transforms.to_pil_image(rgb), [shorter_side], interpolation)
+    values: Tensor = transforms.pil_to_tensor(transforms.center_crop(picture, [resolution]))
     return values
 
 

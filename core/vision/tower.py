@@ -35,6 +35,10 @@ class Tower(nn.Module):
         """Float32 [3, R, R] of a frame [H, W, 3] RGB."""
         raise NotImplementedError
 
+    def normalise(self, pictures: Tensor) -> Tensor:
+        """The same, float32 [..., 3, R, R], of pictures uint8 that are cropped already."""
+        raise NotImplementedError
+
     def place(self, device: torch.device | str, dtype: torch.dtype) -> Self:
         """Itself on `device`, frozen, computing in `dtype`."""
         return self.to(device, dtype).eval().requires_grad_(False)

@@ -13,7 +13,7 @@ from torch import Tensor
 from core.config import TowerConfig
 from core.errors import ModelError
 from core.vision.picture import FrameArray
-from core.vision.preprocess import preprocess_vivit
+from core.vision.preprocess import normalise_vivit, preprocess_vivit
 from core.vision.tower import Tower
 
 
@@ -35,6 +35,10 @@ class VivitTower(Tower):
     def preprocess(self, rgb: FrameArray) -> Tensor:
         """ViViT's view [3, R, R] of a frame [H, W, 3] RGB."""
         return preprocess_vivit(rgb, self.config.resolution)
+
+    def normalise(self, pictures: Tensor) -> Tensor:
+        """ViViT's view of cropped pictures uint8 [..., 3, R, R]."""
+        return normalise_vivit(pictures)
 
     @torch.no_grad()
     def forward(self, frames: Tensor) -> Tensor:

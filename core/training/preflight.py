@@ -1,0 +1,123 @@
+"""What is impossible is said before anything heavy: sizes that don't divide, files that lack, memory and disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from core.errors import MissingDependencyError, TrainingError
+from core.memory import check_fits
+from core.model import GVMGen
+from core.training.data import Examples
+from core.training.devices import World
+from core.training.parts import ModelPlan
+from core.training.recipe import Recipe
+
+_COPIES: Final = {"adam": 4, "adamw": 4, "dadapt": 5}  # weights, gradients and the optimiser's sums
+
+
+def check_folder(out: Path, resume: bool, checkpoints: Sequence[int]) -> None:
+    """That a new run doesn't overwrite another one, and that there is something to go on from."""
+    if resume or not out.exists():
+        return
+    if not out.is_dir():
+        raise TrainingError(f"{out} is a file; name a folder for the run (--out)")
+    if checkpoints or (out / "log.jsonl").exists():
+        raise TrainingError(f"{out} holds a training already; go on with it (--resume {out}) or name another --out")
+
+
+def check_recipe(recipe: Recipe, world: World) -> None:
+    """That the batch can be divided, and that what the recipe switches on is installed."""
+    parts = world.size * recipe.compute.accumulate
+    if recipe.data.batch % parts:
+        raise TrainingError(
+            f"a batch of {recipe.data.batch} can't be divided over {world.size} devices and "
+            f"{recipe.compute.accumulate} parts each; make data.batch a multiple of {parts}"
+        )
+    if recipe.run.tensorboard and find_spec("tensorboard") is None:
+        raise MissingDependencyError(
+            "TensorBoard isn't installed: pip install 'gvm[training]', or leave it out (--set run.tensorboard=false)"
+        )
+    if recipe.run.samples_every and find_spec("matplotlib") is None:
+        raise MissingDependencyError(
+            "matplotlib draws the samples and isn't installed: pip install 'gvm[training]', or make none "
+            "(--set run.samples_every=0)"
+        )
+    if recipe.compute.compile and not _compiler(world.device):
+        raise MissingDependencyError(
+            "torch.compile needs a C++ compiler on a CPU (g++ or clang) and triton on a GPU; install it, or leave it "
+            "out (--set compute.compile=false)"
+        )
+
+
+def check_data(recipe: Recipe, examples: Examples, skipped: Sequence[tuple[str, str]]) -> None:
+    """That there is a batch of usable examples."""
+    if len(examples) < recipe.data.batch:
+        why = f"; {len(skipped)} were left out, the first because {skipped[0][1]}" if skipped else ""
+        raise TrainingError(
+            f"{recipe.data.folder} has {len(examples)} pairs to train on, a batch needs {recipe.data.batch}{why}; "
+            "lower data.batch or data.window_seconds, or build a larger data set"
+        )
+
+
+def check_same_data(before: str, now: str, out: Path) -> None:
+    """That a run goes on with what it began with."""
+    if before != now:
+        raise TrainingError(
+            f"the data of {out} have changed since it began, so it can't go on as it would have; bring them back, or "
+            f"begin a new run from its model (--set model.start_from={out}/model)"
+        )
+
+
+def check_room(recipe: Recipe, plan: ModelPlan, out: Path, world: World) -> None:
+    """That weights, gradients and optimiser fit the memory, and the checkpoints the disk."""
+    trained = parameters(plan)
+    copies = _COPIES[recipe.optimiser.kind] + bool(recipe.ema.every)
+    here = 4 * trained * copies // (world.size if world.parallel == "fsdp" else 1)
+    check_fits(here, world.device, f"training {trained / 1e6:.0f} million parameters")
+    place = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    kept = 4 * trained * (copies - 1)
+    needed, free = kept * (recipe.run.keep_last + 1), shutil.disk_usage(place).free
+    if needed > free:
+        raise TrainingError(
+            f"{place} has {free / 1e9:.1f} GB free, {recipe.run.keep_last} checkpoints and the one being written need "
+            f"{needed / 1e9:.1f} GB; make room, name another --out, or keep fewer (--set run.keep_last=1)"
+        )
+
+
+def parameters(plan: ModelPlan) -> int:
+    """How many numbers are trained."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in GVMGen(plan.config).parameters())
+
+
+def describe(recipe: Recipe, world: World, plan: ModelPlan, examples: Examples, held_out: Examples) -> Iterator[str]:
+    """Lines for people: what is trained on what, where."""
+    trained = parameters(plan)
+    copies = _COPIES[recipe.optimiser.kind] + bool(recipe.ema.every)
+    yield (
+        f"{trained / 1e6:.1f} million parameters are trained on {len(examples)} examples ({len(held_out)} held out), "
+        f"{recipe.data.batch} a step; {4 * trained * copies / 1e9:.2f} GB for weights, gradients, optimiser and average"
+    )
+    where = f"{world.size} x {world.device.type} ({world.parallel})" if world.size > 1 else str(world.device)
+    yield f"on {where} in {recipe.compute.precision}"
+
+
+def speed_up(recipe: Recipe, model: GVMGen) -> None:
+    """Switch on what the recipe asks for in the model's layers."""
+    for layer in model.decoder.layers:
+        layer.checkpointing = recipe.compute.checkpoint_activations  # type: ignore[assignment]
+        if recipe.compute.compile:
+            layer.compile(dynamic=True)
+
+
+def _compiler(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return find_spec("triton") is not None
+    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++", "cl"))
