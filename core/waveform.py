@@ -28,6 +28,7 @@ from core.memory import check_device
 from core.model import GVMGen
 from core.precision import Precision, best_precision, check, prepare
 from core.shapes import MUSIC_RATE
+from core.vision.descriptors import PatchDescriptors, relative_to_cue
 from core.vision.picture import FrameEncoder, PictureFeatures
 from core.vision.tower import Tower, TowerFrames, best_dtype
 from core.windows import plan_windows
@@ -43,7 +44,8 @@ BYTES: Final[dict[Precision, int]] = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1
 class WaveRequest:
     """One take of one cue.
 
-    features: conditioning of the frames, times in seconds after the cue's in. samples: of the whole take at 48 kHz;
+    features: what the model's encoder saw (conditioning of the frames where it has a tower, patch descriptors where it
+    hasn't), times in seconds after the cue's in. samples: of the whole take at 48 kHz;
     its first lies `lead_seconds` before the cue's in.
     """
 
@@ -70,7 +72,9 @@ class WaveTake:
 
 
 class WaveformModel:
-    """A model with a vision tower and EnCodec, from its folder. Weights are read when they are first needed.
+    """A model that writes codes of EnCodec, from its folder; it sees through a vision tower or by patch descriptors.
+
+    Weights are read when they are first needed.
 
     precision: number format of the decoder's weights, "auto" for the fastest that is good here. diffusion: folder of
     MultiBandDiffusion's weights, to let it make the sound; None for the model's own codec. threads: for its matrices
@@ -106,12 +110,16 @@ class WaveformModel:
     def open_encoder(self) -> FrameEncoder:
         """A fresh vision encoder for one film: its tower, and the feature transformation that reads it."""
         self._take_threads()
+        if self.config.tower is None:
+            return PatchDescriptors()
         return TowerFrames(self._tower, self._model.features, self.config.frames_per_second)
 
     def load(self) -> None:
         """Read all weights now, so that the first film needn't wait for them."""
         self._take_threads()
-        _ = self._tower, self._model, self._codec if self._diffusion is None else self._bands
+        _ = self._model, self._codec if self._diffusion is None else self._bands
+        if self.config.tower is not None:
+            _ = self._tower
 
     def generate_music(
         self, requests: Sequence[WaveRequest], progress: Progress | None = None
@@ -134,9 +142,10 @@ class WaveformModel:
         """
         files = checkpoint.read_shapes(self._folder / checkpoint.MODEL)
         decoder = sum(prod(shape) for name, shape in files.items() if name.startswith("decoder.layers."))
-        tower = self.config.tower
-        assert tower is not None, "a model with a waveform codec and no tower"
-        seen = film_seconds * self.config.frames_per_second * 24 * tower.layers * tower.width**2 * (tower.patches + 1)
+        tower, seen = self.config.tower, 0.0
+        if tower is not None:
+            tokens = film_seconds * self.config.frames_per_second * (tower.patches + 1)
+            seen = tokens * 24 * tower.layers * tower.width**2
         steps = music_seconds * float(self.step_rate)
         return Work(seen + steps * 4 * decoder, steps / side_by_side * decoder * BYTES[self.precision])
 
@@ -145,12 +154,24 @@ class WaveformModel:
         steps = ceil(Fraction(request.samples, MUSIC_RATE) * self.step_rate)
         step_seconds = np.arange(steps + 1) / float(self.step_rate) - request.lead_seconds
         return Job(
-            condition=np.asarray(request.features.values, np.float32),
+            condition=self._condition(request.features.values),
             frame_times=request.features.times,
             step_seconds=step_seconds,
             windows=plan_windows(step_seconds),
             seed=request.seed,
         )
+
+    def _condition(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        """What the decoder reads of the frames of a cue [F, q, out]."""
+        if self.config.tower is not None:
+            return np.asarray(values, np.float32)
+        features, frames = self.config.features, len(values)
+        if not frames:
+            return np.zeros((0, features.vectors, features.out_channels), np.float32)
+        patches = torch.as_tensor(relative_to_cue(values)[None], device=self.device)
+        with torch.inference_mode():
+            condition = self._model.condition(patches)
+        return condition.reshape(frames, -1, features.out_channels).float().cpu().numpy()
 
     def play(self, codes: npt.NDArray[np.int64], request: WaveRequest) -> npt.NDArray[np.float32]:
         """The sound of codes [K, S]: [2, N] at 48 kHz, exactly as long as was asked for."""

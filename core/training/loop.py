@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import TrainingError
+from core.model import GVMGen
 from core.training.checkpoints import Checkpoints, State, save_whole
 from core.training.data import Batch
 from core.training.devices import World, whole
@@ -51,7 +52,7 @@ class Training:
     held_out: Sequence[Batch]
     total: int
     keep: Callable[[dict[str, Tensor], int, dict[str, Any]], Any]
-    sample: Callable[[State, int], Sequence[Path]] | None = None
+    sample: Callable[[GVMGen, int], Sequence[Path]] | None = None
     bar: bool = True
 
 
@@ -147,12 +148,26 @@ def _tell(
 
 
 def _sample(run: Training, log: Journal, step: int) -> None:
+    """Music of the averaged weights, on the first device; shards are put together for it."""
     assert run.sample is not None
-    run.state.model.eval()
-    with run.state.average.inside(run.state.model):
-        for number, picture in enumerate(run.sample(run.state, run.state.step)):
-            log.picture(step, f"sample {number}", picture)
-    run.state.model.train()
+    state, world = run.state, run.world
+    model: GVMGen | None = state.model
+    state.model.eval()
+    with state.average.inside(state.model):
+        if world.parallel == "fsdp":
+            weights = {name: whole(value) for name, value in state.model.state_dict().items()}
+            model = _copy_of(state.model, weights, world) if world.main else None
+        if world.main and model is not None:
+            for number, picture in enumerate(run.sample(model, state.step)):
+                log.picture(step, f"sample {number}", picture)
+    state.model.train()
+    world.wait()
+
+
+def _copy_of(model: GVMGen, weights: dict[str, Tensor], world: World) -> GVMGen:
+    copy = GVMGen(model.config)
+    copy.load_state_dict(weights)
+    return copy.to(world.device).eval()
 
 
 def _give_up(run: Training, found: Looked, parts: Sequence[Batch], rate: float) -> None:

@@ -61,7 +61,7 @@ SMALL_WAVEFORM: Final = Recipe(
     schedule=ScheduleRecipe("cosine", warmup_steps=100, steps=2000),
     ema=EmaRecipe(0.995),
     compute=ComputeRecipe(precision="bf16"),
-    run=RunRecipe(log_every=10, evaluate_every=200, checkpoint_every=200),
+    run=RunRecipe(log_every=10, evaluate_every=200, checkpoint_every=200, samples_every=500),
 )
 
 # From weights that are good already to one's own films: little, slowly.

@@ -161,6 +161,8 @@ def _ready(recipe: Recipe, world: World, out: Path, material: Material, built: B
     order = Order(material.examples, recipe.data, recipe.run.seed)
     rows = held_out_draws(material.held_out, max(2, min(recipe.data.batch, 16)), recipe.run.evaluate_batches)
     result = Result(out, material.plan, recipe, tower, material.about)
+    eyes = Eyes(tower, world.device, recipe.compute.precision)
+    sampler = Sampler(out, material.plan, material.held_out, recipe.run.samples, eyes)
     return Training(
         recipe=recipe,
         world=world,
@@ -168,11 +170,11 @@ def _ready(recipe: Recipe, world: World, out: Path, material: Material, built: B
         state=state,
         module=module,
         order=order,
-        eyes=Eyes(tower, world.device, recipe.compute.precision),
+        eyes=eyes,
         held_out=[material.held_out.batch(draws) for draws in rows],
         total=recipe.schedule.steps or recipe.schedule.epochs * order.steps_per_epoch,
         keep=result.write,
-        sample=Sampler(out, material, recipe.run.samples) if recipe.run.samples_every else None,
+        sample=sampler if recipe.run.samples_every else None,
     )
 
 
