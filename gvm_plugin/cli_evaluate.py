@@ -266,3 +266,26 @@ def _print_comparison(result: Comparison) -> None:
     click.echo()
     for note in result.notes:
         click.echo(f"note: {printable(note)}")
+
+
+@evaluate_group.command("figures")
+@click.argument("video", type=_PATH)
+@click.option("--system", "systems", multiple=True, metavar="NAME=FILE", help="A system's music for VIDEO; up to six.")
+@click.option("--out", "-o", type=_PATH, required=True, metavar="FIGURE", help="A file .png, .svg or .pdf.")
+@click.option("--start", type=float, default=0.0, show_default=True, metavar="S", help="Where in the film it begins.")
+@click.option("--seconds", type=float, metavar="S", help="How much of it to draw.  [default: all, 120 at most]")
+@_QUIET
+def figures_command(
+    video: Path, systems: tuple[str, ...], out: Path, start: float, seconds: float | None, quiet: bool
+) -> int:
+    """Draw several systems' music for VIDEO: mel spectrograms side by side, pitch contours over the shots."""
+    from gvm_plugin.evaluate.figures import draw_figures
+    from gvm_plugin.evaluate.systems import parse_system
+    from gvm_plugin.progress import StepBar
+
+    music = _named([parse_system(text) for text in systems], "system")
+    with StepBar(quiet) as bar:
+        draw_figures(video, music, out, start, seconds, lambda share: bar.progress("figure", share))
+    if not quiet:
+        click.echo(f"look at {out}")
+    return 0

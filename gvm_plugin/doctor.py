@@ -22,6 +22,7 @@ NEEDED: Final = (
 )  # fmt: skip
 OPTIONAL: Final = {
     "tinysoundfont": "plays --soundfont files: pip install --no-deps tinysoundfont",
+    "matplotlib": "draws `gvm evaluate figures`: pip install 'gvm[evaluation]'",
     "audiocraft": "MultiBandDiffusion, and comparisons with the published code: make audiocraft",
 }
 ENCODERS: Final = {"aac": "sound in mp4 and mov", "libopus": "sound in mkv and webm"}

@@ -20,6 +20,7 @@ PLUGIN_LAYERS = [
     "models",
     "hub",
     "model_import",
+    "evaluate_weights",
     "ffmpeg",
     "machine",
     "probe",
@@ -65,10 +66,12 @@ PLUGIN_LAYERS = [
     "folder",
     "preflight",
     "terminal",
+    "dataset",
     "evaluate",
     "doctor",
     "progress",
     "cli_models",
+    "cli_dataset",
     "cli_train",
     "cli_evaluate",
     "edit_takes",
@@ -124,9 +127,14 @@ def test_a_file_imports_only_from_files_above_it(path: Path) -> None:
 
 
 INNER_LAYERS = {
+    "dataset": [
+        *("options", "text_overlay", "fingerprints", "kinds", "labels", "spans", "split", "clips", "tensors", "codes"),
+        *("watching", "record", "film", "page", "build"),
+    ],
     "evaluate": [
         *("material", "statistics", "systems", "metrics", "resemblance", "fit", "compare", "tables", "page"),
         *("listening_orders", "listening_sound", "listening", "listening_answers", "listening_results"),
+        *("pitch", "figures"),
     ],
     "handoff": [
         *("timecode", "source", "timeline_doc", "broadcast_wave", "cue_files", "build", "otio", "fcpxml", "xmeml"),

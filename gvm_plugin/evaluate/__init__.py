@@ -14,4 +14,5 @@ The modules, each importing only from those above it:
     listening_orders, listening_sound    balanced orders; excerpts at one loudness
     listening    SPINE of `gvm evaluate listening-test`: a page that works from a file, and its key
     listening_answers, listening_results    SPINE of `gvm evaluate listening-results`: answers -> means with intervals
+    pitch, figures    a tune's contour; SPINE of `gvm evaluate figures`
 """
