@@ -31,13 +31,14 @@ Floats = npt.NDArray[np.float64]
 MOST_SILENCE: Final = 1.5  # seconds under SILENCE_DB within a cue
 MOST_CLIPPED: Final = 2.0  # flat tops a second
 MOST_PEAK_DB: Final = 12.0  # dBFS of a take, which is floating point
-MOST_CLICKS: Final = 6.0  # a minute
+MOST_CLICKS: Final = 1.5  # a minute; in less than a minute
 MOST_DC: Final = 0.1  # mean over RMS
 LEAST_LEVEL_DB: Final = -55.0  # dBFS, RMS of a whole take
-MOST_TICKING: Final = 0.85
-LEAST_ENDING_DB: Final = 8.0  # by which the end lies under the music before it
-LEAST_ENDING_REST: Final = 2.0  # or nothing has begun for so many times as long as usual: a last chord that is held
-MOST_CLASH: Final = 0.5
+MOST_TICKING: Final = 0.72
+LEAST_ENDING_DB: Final = 6.0  # by which the end lies under the music before it
+LEAST_HELD: Final = 0.8  # seconds; or so long nothing has happened: a last chord that is held
+LIKE_END: Final = 0.93
+MOST_CLASH: Final = 0.4
 
 SHORTEST_JUDGED: Final = 6.0  # seconds; shorter cues are too short to say whether they tick, or end abruptly
 SILENCE_DB: Final = -50.0  # under the take's mean power
@@ -48,17 +49,23 @@ _CUT_SECONDS: Final = 0.02
 _HIGH: Final = 0.5  # of a side's peak: where a top may be flat
 _NEARLY: Final = 2e-4  # of the peak, from one sample to the next
 _EXACTLY: Final = 1e-6
-_STILL_DB: Final = 0.5
+_STILL: Final = 0.02  # change of a drone, over its loudness
 _REAL_FADE: Final = 1.0  # seconds from which on a fade is an ending
 _FADED: Final = 99.0
 _TICK_LAGS: Final = (0.2, 1.25)  # seconds from one tick to the next
 _TICK_WINDOW: Final = 8.0  # seconds
 _BANDS_RATE: Final = 50  # spectra a second
 _FFT: Final = 2048
-_BAND_RANGE_DB: Final = 60.0
-_JOIN_SECONDS: Final = 2.5  # of either side that are compared at a join
+_COMPRESSION: Final = 0.3  # of power
+_JOIN_SECONDS: Final = 2.0  # of either side that are compared at a join
 _CHROMA_FFT: Final = 16_384
 _CHROMA_HERTZ: Final = (60.0, 2000.0)
+
+# Krumhansl and Kessler's probe-tone ratings (1982) of major and minor keys.
+_KEYS: Final = (
+    np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88]),
+    np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17]),
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class Heard:
     dc              largest mean of a side over the RMS
     ticking         how much every spectrum is the one before it by the same time again, 0..1
     ending_db       by how much the very end lies under the music before it, where nothing takes over
-    ending_rest     how long nothing has begun before the end, over the usual time from one beginning to the next
+    held            seconds before the end over which nothing happens but that the sound gets softer
     opening, closing    share of each pitch class in the first and in the last seconds [12]; empty for silence
     """
 
@@ -87,7 +94,7 @@ class Heard:
     dc: float
     ticking: float
     ending_db: float
-    ending_rest: float
+    held: float
     opening: tuple[float, ...] = ()
     closing: tuple[float, ...] = ()
 
@@ -127,7 +134,7 @@ def listen(audio: Audio, lead: float = 0.0, tail: float = 0.0, fade: float = 0.0
         )
     inside = power[round(lead * _POWER_RATE) : max(1, len(power) - round(tail * _POWER_RATE))]
     rms = math.sqrt(mean)
-    spectra = _spectra(sound)
+    loudness = _loudness(sound)
     return Heard(
         seconds=round(seconds, 3),
         level_db=round(level, 2),
@@ -137,9 +144,9 @@ def listen(audio: Audio, lead: float = 0.0, tail: float = 0.0, fade: float = 0.0
         clipped=round(_flat_tops(sound) / max(seconds, 1.0), 3),
         clicks=round(_clicks(sound) * 60 / max(seconds, 60.0), 3),
         dc=round(float(np.abs(sound.mean(axis=1, dtype=np.float64)).max()) / rms, 4),
-        ticking=round(_ticking(spectra), 4),
+        ticking=round(_ticking(loudness), 4),
         ending_db=round(_ending_db(power), 2) if fade < _REAL_FADE else _FADED,
-        ending_rest=round(_ending_rest(spectra), 2) if fade < _REAL_FADE else _FADED,
+        held=round(_held(loudness), 2) if fade < _REAL_FADE else _FADED,
         opening=chroma(sound[:, : to_samples(lead + _JOIN_SECONDS)]),
         closing=chroma(sound[:, max(0, sound.shape[1] - to_samples(tail + _JOIN_SECONDS)) :]),
     )
@@ -220,23 +227,22 @@ def _clicks(audio: Audio) -> int:
     return len(finder.finish())
 
 
-def _ticking(spectra: Floats) -> float:
+def _ticking(loudness: Floats) -> float:
     """How much of the change in a take's spectra is the same change again after 0.2 to 1.25 s; 1 is a clock.
 
-    The autocorrelation of the spectra (a third of an octave wide, in dB, each band without its mean) in windows of
-    8 s, at the lag where it is largest; the median over the windows.
+    The autocorrelation of the bands' loudness (each without its mean) in windows of 8 s, at the lag where it is
+    largest; the median over the windows.
     """
     size = round(_TICK_WINDOW * _BANDS_RATE)
-    if len(spectra) < size // 2:
+    if len(loudness) < size // 2:
         return 0.0
-    starts = range(0, max(1, len(spectra) - size // 2), size // 2)
-    return float(np.median([_periodicity(spectra[start : start + size]) for start in starts]))
+    starts = range(0, max(1, len(loudness) - size // 2), size // 2)
+    return float(np.median([_periodicity(loudness[start : start + size]) for start in starts]))
 
 
-def _periodicity(spectra: Floats) -> float:
-    changes = spectra - spectra.mean(axis=0)
-    power = float((changes**2).sum())
-    if power < _STILL_DB**2 * changes.size:
+def _periodicity(loudness: Floats) -> float:
+    changes = loudness - loudness.mean(axis=0)
+    if float((changes**2).sum()) < _STILL**2 * float((loudness**2).sum()):
         return 0.0  # nothing moves: a drone doesn't tick
     first, last = (round(lag * _BANDS_RATE) for lag in _TICK_LAGS)
     best = 0.0
@@ -256,22 +262,27 @@ def _ending_db(power: Floats) -> float:
     return _decibels(float(before.mean())) - _decibels(float(end.mean()))
 
 
-def _ending_rest(spectra: Floats) -> float:
-    """Time from the last beginning of a sound to the end, over the time that four in five sounds follow in."""
-    from scipy.signal import find_peaks
+def _held(loudness: Floats) -> float:
+    """Seconds before the end over which the sound stays as it is at the very end, but for getting softer: a last chord
+    that is held, a ring-out, a fade.
 
-    if len(spectra) < 4 * _BANDS_RATE:
+    Over the moments before the end, as long as the shape of the spectrum (loudness of the bands, 0.1 s together) is
+    that of the last 0.2 s within LIKE_END.
+    """
+    from scipy.ndimage import uniform_filter1d
+
+    if len(loudness) < _BANDS_RATE:
         return 0.0
-    rise = np.maximum(np.diff(10.0 ** (spectra / 30.0), axis=0), 0).sum(axis=1)  # loudness: what is faint hardly counts
-    peaks, _ = find_peaks(rise, height=max(2.0 * float(np.median(rise)), 0.3 * float(np.quantile(rise, 0.98))))
-    if len(peaks) < 3:
-        return 0.0
-    usual = float(np.quantile(np.diff(peaks), 0.8))
-    return (len(rise) - float(peaks[-1])) / max(usual, 1.0)
+    smooth = uniform_filter1d(loudness, _BANDS_RATE // 10, axis=0)
+    shapes = smooth / np.maximum(np.linalg.norm(smooth, axis=1, keepdims=True), 1e-9)
+    end = shapes[-_BANDS_RATE // 5 :].mean(axis=0)
+    likeness = shapes @ (end / max(float(np.linalg.norm(end)), 1e-9))
+    other = np.flatnonzero(likeness < LIKE_END)
+    return float(len(loudness) - 1 - (other[-1] if len(other) else -1)) / _BANDS_RATE
 
 
-def _spectra(audio: Audio) -> Floats:
-    """Third-octave spectra of both sides together [T, B], dB, nothing lower than 60 dB under the loudest."""
+def _loudness(audio: Audio) -> Floats:
+    """Loudness of the third-octave bands of both sides together [T, B]: a root of power, as the ear has it."""
     from scipy.fft import rfft
 
     mono = audio.mean(axis=0)
@@ -282,8 +293,7 @@ def _spectra(audio: Audio) -> Floats:
     power = np.abs(rfft(windows * np.hanning(_FFT).astype(np.float32), axis=1)) ** 2
     edges = np.unique(np.round(2.0 ** (np.arange(18, 41) / 3) * _FFT / SAMPLE_RATE * 1.0).astype(int))
     bands = np.add.reduceat(power[:, : edges[-1]].astype(np.float64), edges[:-1], axis=1)
-    levels = 10 * np.log10(np.maximum(bands, 1e-20))
-    return np.asarray(np.maximum(levels, levels.max() - _BAND_RANGE_DB))
+    return np.asarray(bands**_COMPRESSION)
 
 
 def chroma(audio: Audio) -> tuple[float, ...]:
@@ -334,23 +344,29 @@ def faults(heard: Heard, followed: bool, cue_seconds: float) -> tuple[Fault, ...
     check("dc", heard.dc, MOST_DC, f"its wave is off centre (by {heard.dc:.0%} of its level)")
     if cue_seconds >= SHORTEST_JUDGED:
         check("ticking", heard.ticking, MOST_TICKING, f"it only ticks on (repeats itself by {heard.ticking:.0%})")
-        if not followed and heard.ending_db < LEAST_ENDING_DB and heard.ending_rest < LEAST_ENDING_REST:
+        if not followed and heard.ending_db < LEAST_ENDING_DB and heard.held < LEAST_HELD:
             missing = LEAST_ENDING_DB - heard.ending_db
             found.append(Fault("ending", "it breaks off at full level instead of ending", 1.0 + missing / 10))
     return tuple(sorted(found, key=lambda fault: -fault.severity))
 
 
 def clash(before: Sequence[float], after: Sequence[float]) -> float:
-    """How badly the notes heard before and after a join go together: 0 as one key, about 1 as keys of a tritone.
+    """How far apart the keys are that sound before and after a join: -1 the same key, 0.4 and more nothing in common.
 
-    before, after: shares of the pitch classes [12], as in `Heard`. Each is compared with the other turned to where it
-    would fit best; what counts is how much better that would fit.
+    before, after: shares of the pitch classes [12], as in `Heard`. Minus the correlation of how well each of the 24
+    keys explains them (Krumhansl 1990, Cognitive Foundations of Musical Pitch, chapter 4: his distance of keys).
+    Keys a fifth or a third apart, which film music moves between, stay under the limit; a semitone or a tritone apart
+    they don't.
     """
     if not before or not after:
-        return 0.0
-    a, b = np.asarray(before), np.asarray(after)
-    fits = [_likeness(a, np.roll(b, turn)) for turn in range(12)]
-    return float(max(0.0, max(fits) - fits[0]))
+        return -1.0
+    return -_likeness(_keys(before), _keys(after))
+
+
+def _keys(shares: Sequence[float]) -> Floats:
+    """How well each major and minor key explains the pitch classes: 24 correlations."""
+    heard = np.asarray(shares, np.float64)
+    return np.asarray([_likeness(heard, np.roll(key, tonic)) for key in _KEYS for tonic in range(12)])
 
 
 def clash_fault(value: float, other: str) -> tuple[Fault, ...]:
@@ -361,7 +377,7 @@ def clash_fault(value: float, other: str) -> tuple[Fault, ...]:
 
 
 def _likeness(a: Floats, b: Floats) -> float:
-    """Correlation of two distributions of pitch classes."""
+    """Correlation of two rows of numbers."""
     x, y = a - a.mean(), b - b.mean()
     size = math.sqrt(float(x @ x) * float(y @ y))
     return float(x @ y) / size if size > 1e-12 else 0.0
