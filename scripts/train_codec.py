@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--sounds", type=Path, default=Path("build/sound"))
     parser.add_argument("--out", type=Path, default=Path("build/codec"))
     parser.add_argument("--minutes", type=float, default=20.0)
-    parser.add_argument("--filters", type=int, default=16)
+    parser.add_argument("--filters", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()

@@ -1,8 +1,10 @@
 """Training of a small EnCodec on a folder of sounds: waveform -> a few codebooks a step -> waveform.
 
 The architecture is `core.codecs.encodec_files.build`'s, so what comes out is read by `core.codecs.encodec.Encodec`.
-Losses: multi-scale mel distance, L1 of the waveform, commitment. No adversarial loss: at this size and after minutes
-of one core it would cost half of the time, and what it mends (a metallic sheen) isn't what this codec lacks most.
+Losses: squared error of the waveform, multi-scale mel distance, commitment. The mel distance comes in with the codes:
+from the first step on it has the decoder make noise of the right colour, and within minutes nothing leads from there
+to the right waveform (docs/it-learns.md). No adversarial loss: at this size it would cost half of the time, and what
+it mends (a metallic sheen) isn't what this codec lacks most.
 """
 
 from __future__ import annotations
@@ -27,18 +29,20 @@ from core.codecs.encodec_files import build
 from core.config import CodecConfig
 from core.errors import ModelError
 from core.training.codebooks import CodebookRecipe, LearningQuantizer, perplexity
-from core.training.codec_loss import mel_distance, si_sdr, spectral_loss
+from core.training.codec_loss import mel_distance, relative_error, si_sdr, spectral_loss
 from core.training.codec_sounds import Excerpts, Sound, read_sounds
+from core.training.codec_start import start_from_data
 from core.training.manifest import CodecInfo
 
 SMALL_CODEC: Final = CodecConfig(
-    sample_rate=16_000, codebooks=4, card=256, dimension=64, filters=16, ratios=(8, 5, 4, 2), lstm_layers=1
+    sample_rate=16_000, codebooks=4, card=256, dimension=64, filters=8, ratios=(8, 5, 4, 2), lstm_layers=1
 )  # 50 steps a second, 1.6 kbit/s
 WEIGHTS: Final = "codec.safetensors"
 DESCRIPTION: Final = "codec.json"
 
-_WAVEFORM, _COMMITMENT = 10.0, 1.0  # weights of these losses beside the spectral one
-_FLUENT = 0.1  # share of the training before anything is quantised
+_COMMITMENT = 0.1  # weight of this loss; that of the waveform is 1
+_SPECTRAL = 0.2  # likewise, once there are codes
+_FLUENT = 0.3  # share of the training before anything is quantised
 _GATHERED = 12  # batches whose latents k-means starts from
 _MEASURED, _MEASURED_SECONDS = 32, 10  # held-out sounds, and how much of each, that the report is about
 
@@ -51,10 +55,10 @@ class CodecRecipe:
 
     minutes: float | None = 20.0
     steps: int | None = None
-    batch: int = 8
+    batch: int = 6
     excerpt_seconds: float = 1.0
     learning_rate: float = 1e-3
-    clip_norm: float = 5.0
+    clip_norm: float = 1.0
     codebooks: CodebookRecipe = field(default_factory=CodebookRecipe)
     most_hours: float = 4.0  # of sound that are read
     seed: int = 1
@@ -110,7 +114,7 @@ def train_codec(
                 log.write(json.dumps(row) + "\n")
                 log.flush()
                 if progress is not None:
-                    progress(trainer.share, f"step {trainer.steps}: spectral {row['spectral']:.3f}")
+                    progress(trainer.share, f"step {trainer.steps}: waveform {row['waveform']:.3f}")
             if time.monotonic() - kept > 120:
                 save_codec(folder, config, trainer.state())
                 kept = time.monotonic()
@@ -131,6 +135,7 @@ class CodecTrainer:
         self._excerpts = Excerpts(sounds, samples)
         self._hours = sum(map(len, self._excerpts.sounds)) / config.sample_rate / 3600
         self._model: Any = build(config).train()
+        start_from_data(self._model, self._excerpts.batch(recipe.batch, self._rng))
         generator = torch.Generator().manual_seed(recipe.seed)
         self._quantizer = LearningQuantizer(self._model.quantizer, recipe.codebooks, generator)
         self._optimiser = torch.optim.Adam(self._model.parameters(), lr=recipe.learning_rate, betas=(0.8, 0.99))
@@ -159,11 +164,16 @@ class CodecTrainer:
         latent = self._model.encoder(sound)
         commitment = latent.new_zeros(())
         if self._quantised:
+            spread = latent.detach().var(dim=2).mean()
             latent, _, commitment = self._quantizer(latent)
+            commitment = commitment / spread.clamp(min=1e-6)
         made = self._model.decoder(latent)
-        waveform = (made - sound).abs().mean()
-        spectral = spectral_loss(made, sound, self.config.sample_rate)
-        loss = spectral + _WAVEFORM * waveform + _COMMITMENT * commitment
+        waveform = relative_error(made, sound)
+        loss = waveform + _COMMITMENT * commitment
+        spectral = loss.new_zeros(())
+        if self._quantised:
+            spectral = spectral_loss(made, sound, self.config.sample_rate)
+            loss = loss + _SPECTRAL * spectral
         if not math.isfinite(float(loss.detach())):
             raise ModelError(f"the codec's loss is no number at step {self.steps}: lower the learning rate")
         self._optimiser.zero_grad(set_to_none=True)

@@ -36,6 +36,12 @@ def spectral_loss(made: Tensor, wanted: Tensor, rate: int) -> Tensor:
     return total / len(SCALES)
 
 
+def relative_error(made: Tensor, wanted: Tensor) -> Tensor:
+    """Mean over sounds [B, C, N] of their squared error as a share of their power (of silence at least -50 dB)."""
+    power = wanted.square().mean(dim=(1, 2), keepdim=True).clamp(min=1e-5)
+    return ((made - wanted).square() / power).mean()
+
+
 @torch.no_grad()
 def mel_distance(made: Tensor, wanted: Tensor, rate: int, window: int = 1024) -> float:
     """Mean absolute difference of 64-band mel levels, dB (floor -60 dB of full scale)."""
