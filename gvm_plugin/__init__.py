@@ -6,6 +6,7 @@ The modules, each importing only from those above it (tests/test_architecture.py
     options          ScoreOptions: every default, once; presets as data
     generators       the MusicGenerator protocol; the small ToneGenerator
     models           which models there are, their licences and cards
+    evaluate_weights where the weights lie that music is listened to with
     ffmpeg           the only module that starts a program
     machine          how memory and threads of the machine are used
     probe            what is in a media file; its sound in blocks

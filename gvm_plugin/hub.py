@@ -67,6 +67,7 @@ class RemoteFile:
 
 _NC: Final = "CC-BY-NC-4.0"
 _AUDIOCRAFT: Final = (("state_dict.bin",), ("compression_state_dict.bin",))
+_TRANSFORMERS: Final = (("config.json",), ("preprocessor_config.json",), ("model.safetensors", "pytorch_model.bin"))
 REMOTES: Final = (
     Remote("musicgen-small", "facebook/musicgen-small", _AUDIOCRAFT, _NC, False,
            "MusicGen small, 24 layers x 1024: weights from which training starts"),
@@ -80,6 +81,10 @@ REMOTES: Final = (
            "CLIP ViT-L/14 at 336 pixels, OpenAI's weights: the vision tower, for training"),
     Remote("mbd-musicgen-32khz", "facebook/multiband-diffusion", (("mbd_musicgen_32khz.th",),), _NC, False,
            "MultiBandDiffusion for EnCodec 32 kHz: another decoder of the same codes, for --decoder mbd"),
+    Remote("clap-music", "laion/larger_clap_music", _TRANSFORMERS, "Apache-2.0", True,
+           "CLAP trained on music: embeddings for FAD, for gvm evaluate compare"),
+    Remote("ast-audioset", "MIT/ast-finetuned-audioset-10-10-0.4593", _TRANSFORMERS, "BSD-3-Clause", True,
+           "Audio Spectrogram Transformer, 527 labels of AudioSet: for KLD, for gvm evaluate compare"),
 )  # fmt: skip
 
 
