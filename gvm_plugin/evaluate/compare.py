@@ -28,7 +28,6 @@ from gvm_plugin.timeline import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from core.evaluation.duplicates import Fingerprint
-
     from core.evaluation.fit import Fit, FitModel
     from gvm_plugin.analysis import Analysis
 
@@ -237,9 +236,8 @@ def _take_in(
         "hit_error_ms": hit_error_ms(measures.hits),
         **{metric.key: getattr(musical, metric.key) for metric in MUSICAL},
     }
-    heard.pieces[film] = Piece(
-        path, music.common, values, fit, "; ".join([music.length_note, *music.warnings]).strip("; ")
-    )
+    told = [music.length_note, music.voice_note, *music.warnings]
+    heard.pieces[film] = Piece(path, music.common, values, fit, "; ".join(note for note in told if note))
     heard.openings[film] = music.mono[: OPENING_SECONDS * MONO_RATE]
     heard.prints[film] = fingerprint(music.mono, MONO_RATE)
 
@@ -299,10 +297,10 @@ def _summed(
 
 def near_duplicates(prints: Mapping[Path, Fingerprint]) -> tuple[tuple[Path, Path, float], ...]:
     """Pairs of films that got nearly the same music, with how alike it is."""
-    from core.evaluation.duplicates import find_near_duplicates
+    from core.evaluation.duplicates import duplicates_of
 
     order = list(prints)
-    return tuple((order[i], order[j], likeness) for i, j, likeness in find_near_duplicates([*prints.values()]))
+    return tuple((order[i], order[j], likeness) for i, j, likeness in duplicates_of([*prints.values()]))
 
 
 def _fad(embedder: str, heard: _Heard, real: _Heard | None) -> Estimate | None:
@@ -384,6 +382,11 @@ def _notes(
         notes.append("FAD and KLD are left out: they compare with the films' real music; name it with --reference")
     notes += ears.notes
     for system in systems:
+        if system.matches.missing:
+            missing = system.matches.missing
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            names = ", ".join(film.stem for film in missing[:3])
+            notes.append(f"{system.name}: no music for {names}{more}")
         if system.refused:
             told = "; ".join(f"{film.stem}: {reason}" for film, reason in system.refused.items())
             notes.append(f"{system.name}: {len(system.refused)} refused ({told})")

@@ -26,7 +26,6 @@ Progress = Callable[[str, float], None]  # (stage, share done 0..1)
 Float64 = npt.NDArray[np.float64]
 
 STRONG: Final = 0.5  # cuts from this strength up count as hit points where no cue sheet names others
-SPEECH_SHARE: Final = 0.05  # of the sound: with more, the figures are those of music and speech together
 WEAKEST_SHARE: Final = 0.25  # of the film, about, is named as its weakest stretch
 WEAKEST_SECONDS: Final = (5.0, 15.0)
 WORTH_NAMING: Final = 0.5  # standard deviations of the curve that a stretch lies under its mean
@@ -90,7 +89,7 @@ def evaluate_fit(
         # 3. What the evaluator says, and what needs none.
         tell("measure", 0.0)
         fit = model.score(analysis.features, heard.mono, MONO_RATE, (0.0, heard.common))
-        hits, hits_from, unread = hit_points_of(analysis, sound, heard.common)
+        hits, hits_from, unread = hit_points_of(analysis, heard.path, heard.common)
         measures = measure_free(analysis, heard, hits)
     tell("measure", 1.0)
     return FilmFit(
@@ -129,13 +128,11 @@ def strong_cuts(shots: tuple[Shot, ...], seconds: float) -> tuple[HitPoint, ...]
     return tuple(hit for hit in hit_points(shots, Span(0.0, seconds)) if hit.strength >= STRONG and hit.seconds > 0)
 
 
-def hit_points_of(
-    analysis: Analysis, music: Path | None, seconds: float
-) -> tuple[tuple[HitPoint, ...], str, tuple[str, ...]]:
+def hit_points_of(analysis: Analysis, music: Path, seconds: float) -> tuple[tuple[HitPoint, ...], str, tuple[str, ...]]:
     """(hit points before `seconds`, where they come from, notes): those of a cue sheet beside the music, else cuts."""
     from gvm_plugin import cuesheet_reader
 
-    sheet_path = None if music is None else sheet_beside(music)
+    sheet_path = sheet_beside(music)
     notes: tuple[str, ...] = ()
     if sheet_path is not None:
         try:
@@ -205,13 +202,7 @@ def _rank(percentile: float) -> str:
 
 
 def _notes(heard: Music, own: bool) -> tuple[str, ...]:
-    notes = [heard.length_note] if heard.length_note else []
-    talking = sum(span.duration for span in heard.speech) / max(heard.common, 1e-3)
-    if talking > SPEECH_SHARE:
-        what = "the film's own sound" if own else "it"
-        notes.append(
-            f"somebody speaks or sings in {talking:.0%} of {what}: the figures are those of voice and music together"
-        )
-    elif own:
+    notes = [note for note in (heard.length_note, heard.voice_note) if note]
+    if own and not heard.voice_note:
         notes.append("measured is the film's own sound as a whole, noises and all")
     return (*notes, *heard.warnings)

@@ -33,6 +33,7 @@ MONO_RATE: Final = 16_000  # Hz, of what the evaluator hears
 SILENT: Final = 1e-4  # of full scale (-80 dBFS): music whose peaks lie lower has nothing to measure
 LEAST_SHARE: Final = 0.5  # of the film that music has to cover to be compared
 SAME_LENGTH_SECONDS: Final = 0.5  # a difference of length up to this is none worth a word
+SPEECH_SHARE: Final = 0.05  # of the sound: with more, the figures are those of music and speech together
 LONGEST_SECONDS: Final = 6 * 3600.0  # of music that is read at all
 
 Mono = npt.NDArray[np.float32]  # [N] at MONO_RATE
@@ -66,6 +67,14 @@ class Music:
             return ""
         lengths = f"the music is {self.seconds:.1f} s long, the film {self.film_seconds:.1f} s"
         return f"{lengths}; the first {self.common:.1f} s are compared"
+
+    @property
+    def voice_note(self) -> str:
+        """What there is to say of voices in it; empty where there are next to none."""
+        talking = sum(span.duration for span in self.speech) / max(self.common, 1e-3)
+        if talking <= SPEECH_SHARE:
+            return ""
+        return f"somebody speaks or sings in {talking:.0%} of it: the figures are those of voice and music together"
 
     def whole(self) -> Mono:
         """The beginning as mono [N] at 48 kHz."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.floating]
 
 _HIGHEST: Final = 94.0  # of 100, of a curve's peak
+_MOST_POINTS: Final = 1200  # of a curve as drawn
+_MOST_WINDOWS: Final = 40  # whose edges are drawn
 _HUES: Final = (28, 235, 150, 320, 95, 265, 190, 60)  # OKLCH, of systems in order; the reference is grey
 
 
@@ -57,7 +59,7 @@ def write_fit_page(result: FilmFit, path: Path) -> None:
                     **lanes.box(Span(w.start, w.end)),
                     "title": f"{timecode(w.start)}–{timecode(w.end)}: CMR {w.cmr:.2f}, TA {w.ta:.2f}",
                 }
-                for w in result.fit.windows
+                for w in (result.fit.windows if len(result.fit.windows) <= _MOST_WINDOWS else ())
             ],
             "weakest": None if result.weakest is None else lanes.box(result.weakest),
             "beyond": None
@@ -180,8 +182,12 @@ def _path(times: Floats, values: Floats, lanes: Lanes, top: float) -> str:
     """SVG path of the surface under a curve, nought at 100 and `top` near 0."""
     if not len(values):
         return ""
-    x = np.clip(np.asarray(times, np.float64) / lanes.seconds, 0.0, 1.0) * 1000
-    y = 100 - np.clip(np.asarray(values, np.float64) / top, 0.0, 1.0) * _HIGHEST
+    times, values = np.asarray(times, np.float64), np.asarray(values, np.float64)
+    if len(values) > _MOST_POINTS:
+        parts = [np.array_split(each, _MOST_POINTS) for each in (times, values)]
+        times, values = (np.array([part.mean() for part in each]) for each in parts)
+    x = np.clip(times / lanes.seconds, 0.0, 1.0) * 1000
+    y = 100 - np.clip(values / top, 0.0, 1.0) * _HIGHEST
     line = "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(x, y, strict=True))
     return f"M{x[0]:.1f} 100L{line}L{x[-1]:.1f} 100Z"
 

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from gvm_plugin.evaluate.fit import hit_error_ms
 from gvm_plugin.evaluate.metrics import FIRST, MUSICAL, RANK, Metric
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from gvm_plugin.timeline import Span
 
 Row = tuple[str, ...]
+
+MOST_WINDOWS: Final = 10  # of a fit's table; of a long film the weakest are shown
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,11 @@ def fit_rows(result: FilmFit) -> list[Row]:
     if error is not None:
         heard = sum(hit.error_ms is not None for hit in m.hits)
         rows.append(("hit error", f"{error:.0f} ms", f"{heard} of {len(m.hits)} heard; {result.hits_from}"))
-    for window in fit.windows if len(fit.windows) > 1 else ():
+    windows = fit.windows if len(fit.windows) > 1 else ()
+    if len(windows) > MOST_WINDOWS:
+        rows.append((f"the weakest of {len(windows)} windows:", "", ""))
+        windows = tuple(sorted(sorted(windows, key=lambda window: window.cmr)[:MOST_WINDOWS], key=lambda w: w.start))
+    for window in windows:
         place = f"{timecode(window.start)}-{timecode(window.end)}"
         rows.append((place, f"{window.cmr:.3f}", f"TA {window.ta:.3f}"))
     return rows
