@@ -59,6 +59,8 @@ class DAdaptAdam(torch.optim.Optimizer):
         """One update. d and the sums behind it are of all groups together."""
         assert closure is None, "no optimiser of ours computes the loss again"
         first = self.param_groups[0]
+        if first["lr"] == 0:
+            return  # as in the published code: not even the averages take the gradient in
         (fast, slow), d, rate = first["betas"], first["d"], first["d"] * first["lr"]
         given = [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
         sums: list[Tensor] = []
@@ -73,12 +75,12 @@ class DAdaptAdam(torch.optim.Optimizer):
             sums.append(torch.stack([_local(part).sum(dtype=torch.float64) for part in parts]))
         square, towards, length = _over_shards(torch.stack(sums).sum(dim=0), given[0][0])
         if length == 0:
-            return  # no way was made yet, as in a first step with a learning rate of 0
+            return  # every gradient is zero
         weighted = slow * first["weighted_square"] + rate**2 * (1 - slow) * square
         better = (towards / (1 - slow) - weighted) / length
         for group in self.param_groups:
             group["weighted_square"] = weighted
-            group["d"] = max(d, better) if first["lr"] > 0 else d
+            group["d"] = max(d, better)
         for parameter, group in given:
             state = self.state[parameter]
             parameter.mul_(1 - group["weight_decay"] * rate)

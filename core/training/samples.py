@@ -140,14 +140,14 @@ def draw(
         axes = strip.add_subplot(1, max(1, len(pictures)), number + 1)
         axes.imshow(picture, interpolation="nearest")
         axes.set_axis_off()
-    row = iter(rows)
+    row, highest = iter(rows), max(int(each.max()) for each in codes)
     for title, sound, written in zip(("made", "the film's own"), sounds, codes, strict=True):
         if sound is not None:
             axes = next(row).subplots()
             axes.imshow(mel(sound, rate), aspect="auto", origin="lower", extent=(0, len(sound) / rate, 0, 1))
             axes.set(title=f"{title}: mel spectrogram", yticks=[], xlabel="seconds")
         axes = next(row).subplots()
-        axes.imshow(written, aspect="auto", interpolation="nearest", cmap="viridis")
+        axes.imshow(written, aspect="auto", interpolation="nearest", cmap="viridis", vmin=0, vmax=highest)
         axes.set(title=f"{title}: codes", ylabel="stream", xlabel="step")
     FigureCanvasAgg(figure)
     figure.savefig(path, dpi=80)
