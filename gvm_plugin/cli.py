@@ -18,6 +18,7 @@ import click
 
 from core.errors import GVMError
 from gvm_plugin import __version__
+from gvm_plugin.cli_dataset import dataset_group
 from gvm_plugin.cli_evaluate import evaluate_group
 from gvm_plugin.cli_models import models_group
 from gvm_plugin.cli_train import train_group
@@ -231,6 +232,7 @@ def render_command(
 
 
 cli.add_command(models_group)
+cli.add_command(dataset_group)
 cli.add_command(train_group)
 cli.add_command(evaluate_group)
 
