@@ -23,7 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import DeliveryError, MediaError, MissingDependencyError
-from core.frames import FrameArray, decode_frames, shown_name
+from core.frames import decode_frames, shown_name
+from core.vision.picture import FrameArray
 from gvm_plugin.evaluate.fit import hit_points_of
 from gvm_plugin.evaluate.pitch import Contour, pitch_contour
 from gvm_plugin.timeline import HitPoint, Shot, Span
@@ -232,7 +233,8 @@ def _draw(seen: _Seen, heard: Sequence[_Heard]) -> Figure:
     rows = -(-len(heard) // columns)
     heights = (1.75 * rows, 2.6 + 0.8 * len(heard))
     figure = Figure(figsize=(_WIDTH, sum(heights)), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=heights)
+    parts: Any = figure.subfigures(2, 1, height_ratios=heights)
+    above, below = parts
     _draw_spectrograms(above, seen, heard, rows, columns)
     ratios = [0.62, *([0.8] * len(heard)), 0.7, 0.7]
     axes = below.subplots(len(ratios), 1, sharex=True, height_ratios=ratios)
@@ -344,7 +346,8 @@ def _styled() -> Iterator[None]:
     try:
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
-            matplotlib.rcParams.update({**_STYLE, "font.family": families})
+            settings: Any = {**_STYLE, "font.family": families}
+            matplotlib.rcParams.update(settings)
             yield
     finally:
         talkative.setLevel(before)
