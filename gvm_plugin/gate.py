@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from core.evaluation.musical import MAJOR, MINOR
 from gvm_plugin.crossfade import START_FADE_SAMPLES, equal_power
 from gvm_plugin.measure import ClickFinder
 from gvm_plugin.timeline import SAMPLE_RATE, to_samples
@@ -60,12 +61,6 @@ _COMPRESSION: Final = 0.3  # of power
 _JOIN_SECONDS: Final = 2.0  # of either side that are compared at a join
 _CHROMA_FFT: Final = 16_384
 _CHROMA_HERTZ: Final = (60.0, 2000.0)
-
-# Krumhansl and Kessler's probe-tone ratings (1982) of major and minor keys.
-_KEYS: Final = (
-    np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88]),
-    np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17]),
-)
 
 
 @dataclass(frozen=True)
@@ -366,7 +361,7 @@ def clash(before: Sequence[float], after: Sequence[float]) -> float:
 def _keys(shares: Sequence[float]) -> Floats:
     """How well each major and minor key explains the pitch classes: 24 correlations."""
     heard = np.asarray(shares, np.float64)
-    return np.asarray([_likeness(heard, np.roll(key, tonic)) for key in _KEYS for tonic in range(12)])
+    return np.asarray([_likeness(heard, np.roll(key, tonic)) for key in (MAJOR, MINOR) for tonic in range(12)])
 
 
 def clash_fault(value: float, other: str) -> tuple[Fault, ...]:

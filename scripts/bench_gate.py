@@ -207,11 +207,11 @@ def main() -> None:
 
 def music_of_others(folder: Path) -> dict[str, list[str]]:
     """Faults of each file in a folder."""
-    from gvm_plugin.probe import probe, read_audio_blocks
+    from gvm_plugin.probe import probe_sound, read_audio_blocks
 
     said = {}
     for path in sorted(folder.iterdir()):
-        found, heard = kinds(np.concatenate(list(read_audio_blocks(probe(path))), axis=1), 0.0, 0.0)
+        found, heard = kinds(np.concatenate(list(read_audio_blocks(probe_sound(path))), axis=1), 0.0, 0.0)
         said[path.stem] = found
         print(f"  {path.stem:12} {', '.join(found) or 'passes':20} {heard.ticking:.2f} ticking, {heard.clipped:.1f} "
               f"flat tops/s, {heard.clicks:.0f} clicks/min, ends {heard.ending_db:.0f} dB down")  # fmt: skip
