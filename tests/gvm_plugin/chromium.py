@@ -66,8 +66,9 @@ class Page:
         """Load the file `path` and wait for it."""
         for domain in ("Page", "Runtime", "Log"):
             self.call(f"{domain}.enable")
+        self.run("window.leaving = true")
         self.call("Page.navigate", url=path.resolve().as_uri())
-        self.wait("document.readyState === 'complete' && location.protocol === 'file:'")
+        self.wait("!window.leaving && document.readyState === 'complete' && location.protocol === 'file:'")
 
     def wait(self, script: str, seconds: float = 10.0) -> None:
         """Wait until an expression is true."""

@@ -122,6 +122,7 @@ def test_who_comes_back_goes_on_and_another_listener_begins(page: chromium.Page,
     page.press("3")
     page.press("4")
     page.press("ArrowRight")
+    page.wait("document.getElementById('place').textContent === 'Sample 2 of 4'")
     page.open(test_folder.page)  # as after closing the browser: only localStorage is left
     begin(page, " p1 ")
     assert text(page, "place") == "Sample 2 of 4"
