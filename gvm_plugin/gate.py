@@ -35,7 +35,7 @@ MOST_PEAK_DB: Final = 12.0  # dBFS of a take, which is floating point
 MOST_CLICKS: Final = 1.5  # a minute; in less than a minute
 MOST_DC: Final = 0.1  # mean over RMS
 LEAST_LEVEL_DB: Final = -55.0  # dBFS, RMS of a whole take
-MOST_TICKING: Final = 0.72
+MOST_TICKING: Final = 0.6
 LEAST_ENDING_DB: Final = 6.0  # by which the end lies under the music before it
 LEAST_HELD: Final = 0.8  # seconds; or so long nothing has happened: a last chord that is held
 LIKE_END: Final = 0.93
@@ -225,8 +225,8 @@ def _clicks(audio: Audio) -> int:
 def _ticking(loudness: Floats) -> float:
     """How much of the change in a take's spectra is the same change again after 0.2 to 1.25 s; 1 is a clock.
 
-    The autocorrelation of the bands' loudness (each without its mean) in windows of 8 s, at the lag where it is
-    largest; the median over the windows.
+    The autocorrelation of the bands' loudness (each without its moving mean, so that swells and chords don't count) in
+    windows of 8 s, at the lag where it is largest; the median over the windows.
     """
     size = round(_TICK_WINDOW * _BANDS_RATE)
     if len(loudness) < size // 2:
@@ -236,7 +236,10 @@ def _ticking(loudness: Floats) -> float:
 
 
 def _periodicity(loudness: Floats) -> float:
-    changes = loudness - loudness.mean(axis=0)
+    from scipy.ndimage import uniform_filter1d
+
+    slow = uniform_filter1d(loudness, round(_TICK_LAGS[1] * _BANDS_RATE), axis=0)
+    changes = loudness - slow
     if float((changes**2).sum()) < _STILL**2 * float((loudness**2).sum()):
         return 0.0  # nothing moves: a drone doesn't tick
     first, last = (round(lag * _BANDS_RATE) for lag in _TICK_LAGS)
