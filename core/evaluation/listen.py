@@ -26,6 +26,7 @@ VERSION: Final = 1  # of what `listen` gives; caches of older ones are not read
 
 FloatArray = npt.NDArray[np.float32]
 
+_SCALE: Final = np.array([1, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 1])
 _HOP = 250  # samples: 64 columns a second, four a frame
 _FFT = 1024
 _LOW, _HIGH = 40.0, 7_600.0
@@ -90,7 +91,8 @@ def positions(frames: npt.NDArray[np.floating]) -> FloatArray:
     """Rows [n // 8, 86] of frames [n, 49] of one window: half a second each.
 
     0-31 what begins (4 bands x 8 frames), relative to the window's mean; 32-39 level of each frame less the window's
-    mean; 40-71 the bands' shape: less the frame's own level; 72-83 chroma; 84-85 level and what begins, whole.
+    mean; 40-71 the bands' shape: less the frame's own level; 72-83 chroma from the scale's first step on; 84-85 level
+    and what begins, whole.
     """
     count = len(frames) // PER_POSITION
     values = frames[: count * PER_POSITION].astype(np.float32)
@@ -98,7 +100,7 @@ def positions(frames: npt.NDArray[np.floating]) -> FloatArray:
     flux = flux / (flux.mean() + 0.02)
     level = level - level.mean()
     shape = values[:, :BANDS] - values[:, :BANDS].mean(axis=1, keepdims=True)
-    chroma = values[:, BANDS + FLUX_BANDS : -1]
+    chroma = _in_scale(values[:, BANDS + FLUX_BANDS : -1])
 
     def fine(x: FloatArray) -> FloatArray:
         return x.reshape(count, -1)
@@ -110,6 +112,17 @@ def positions(frames: npt.NDArray[np.floating]) -> FloatArray:
     return np.concatenate(
         [fine(flux), fine(level), coarse(shape), coarse(chroma), coarse(level), coarse(flux.mean(axis=1))], axis=1
     ).astype(np.float32)
+
+
+def _in_scale(chroma: FloatArray) -> FloatArray:
+    """Chroma [n, 12] turned so that the diatonic scale that fits the window best begins at 0: key says nothing.
+
+    Major and minor tell themselves apart by the steps of the scale that sound most.
+    """
+    if not len(chroma):
+        return chroma
+    fits = [float((np.roll(chroma.mean(axis=0), -tonic) * _SCALE).sum()) for tonic in range(PITCHES)]
+    return np.roll(chroma, -int(np.argmax(fits)), axis=1)
 
 
 def _decibels(power: FloatArray) -> FloatArray:

@@ -21,6 +21,7 @@ PER_POSITION: Final = 2  # frames of a quarter of a second
 FloatArray = npt.NDArray[np.float32]
 
 _TINY = 1e-3
+_STILL = 0.3  # spread of logarithms below which a window hardly changes
 
 
 def slots(picture: PictureFeatures, start: float, end: float) -> npt.NDArray[np.float16] | FloatArray:
@@ -65,10 +66,10 @@ def look(patches: npt.NDArray[np.floating]) -> FloatArray:
 
 
 def _relative(curve: FloatArray) -> FloatArray:
-    """[n, 3]: logarithm, the same less its mean, and rank within the window (-1..1)."""
+    """[n, 3]: logarithm, the same less its mean, and that by its spread (a still picture stays still)."""
     log = np.log(curve + _TINY)
-    rank = np.argsort(np.argsort(curve, kind="stable"), kind="stable") / max(len(curve) - 1, 1)
-    return np.stack([log, log - log.mean(), 2.0 * rank - 1.0], axis=1).astype(np.float32)
+    about_mean = log - log.mean()
+    return np.stack([log, about_mean, about_mean / (log.std() + _STILL)], axis=1).astype(np.float32)
 
 
 def stack(frames: FloatArray) -> FloatArray:

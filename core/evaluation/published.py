@@ -41,7 +41,7 @@ def load_published(path: Path, heads: int | None = None) -> Evaluator:
     except FileNotFoundError as err:
         raise ModelError(f"{path} is missing: give the published evaluation model's clip*.pth") from err
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as err:
-        raise ModelError(f"{path} is not a published evaluation model: {str(err).splitlines()[0]}") from err
+        raise ModelError(f"{path} is not a published evaluation model ({type(err).__name__}): fetch it again") from err
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ModelError(f"{path} is not a published evaluation model: a plain dictionary of tensors was expected")
     renamed = from_published(state)

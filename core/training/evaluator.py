@@ -88,7 +88,7 @@ def train_evaluator(
         )
     say(f"{len(train)} films to learn from, {len(held)} held out")
     learned, steps = learn(new_evaluator(config, train, view, recipe.seed), train, view, recipe, device, say)
-    learned = learned.to("cpu")
+    learned = learned.to("cpu").half().float()  # as it will be read: the figures are those of the file
     figures = check(learned, held, view)
     about = {
         "licence": "CC0-1.0" if recipe.features == "descriptors" else "as the features' model",

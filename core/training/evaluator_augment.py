@@ -14,10 +14,14 @@ from core.vision.descriptors import ACTIVITY_SCALE, GLOBAL
 
 FloatArray = npt.NDArray[np.float32]
 
+_AS_IT_IS = 0.35  # share that stays
+
 
 def another_camera(patches: npt.NDArray[np.floating], rng: np.random.Generator) -> FloatArray:
     """Descriptors [n, 33, 16] under another exposure, contrast, colour, crop, shake and grain."""
     out = patches.astype(np.float32)
+    if rng.random() < _AS_IT_IS:
+        return out
     contrast, colour, motion = np.exp(rng.normal(0.0, [0.2, 0.3, 0.4]))
     out[..., 0] = np.clip(out[..., 0] * contrast + rng.normal(0.0, 0.15), -1.0, 1.0)
     out[..., [3, 5]] *= contrast
@@ -32,7 +36,7 @@ def another_camera(patches: npt.NDArray[np.floating], rng: np.random.Generator) 
         out[:, :GLOBAL, :10] += share * (kept.reshape(len(out), GLOBAL, -1)[..., :10] - out[:, :GLOBAL, :10])
         out[:, GLOBAL, :10] = out[:, :GLOBAL, :10].mean(axis=1)
     grain = float(rng.exponential(0.03)) if rng.random() < 0.5 else 0.0
-    shake = float(rng.exponential(0.1)) * rng.random((len(out), 1)) if rng.random() < 0.3 else 0.0
+    shake = float(rng.exponential(0.1)) * rng.random((len(out), 1)) if rng.random() < 0.15 else 0.0
     out[..., 6] = out[..., 6] * motion + grain + shake
     if rng.random() < 0.15:  # a still moment, as when a coder repeats a frame
         out[rng.integers(len(out), size=len(out) // 20), :, 6] = 0.0
@@ -43,6 +47,8 @@ def another_camera(patches: npt.NDArray[np.floating], rng: np.random.Generator) 
 def another_recording(frames: npt.NDArray[np.floating], rng: np.random.Generator) -> FloatArray:
     """Sound frames [n, 49] in another key, mix, file or room."""
     out = frames.astype(np.float32)
+    if rng.random() < _AS_IT_IS:
+        return out
     if rng.random() < 0.5:
         out = _other_speed(out, float(rng.uniform(0.98, 1.02)))
     out = np.roll(out, int(rng.integers(-2, 3)), axis=0)  # up to an eighth of a second early or late

@@ -26,6 +26,7 @@ _LENGTHS = (6.0, 10.0, 15.0, 20.0, 30.0)  # windows that quantiles are kept for
 def check(model: Evaluator, films: Sequence[Film], view: View, batch: int = 16, draws: int = 5) -> dict[str, Any]:
     """Figures on `films`, which the model must not have seen; the model in eval mode."""
     films = [film for film in films if film.seconds >= LONGEST_SECONDS] or list(films)
+    batch = min(batch, len(films))
     return {
         "films": len(films),
         "retrieval": _retrieval(model, films, view, batch, draws),

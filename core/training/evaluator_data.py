@@ -23,6 +23,8 @@ SHIFT_SECONDS: Final = 4.0  # the least by which music is out of step in a misma
 
 FloatArray = npt.NDArray[np.float32]
 
+_POOL = 4  # times as many films as a batch takes, to choose similar ones from
+
 
 @dataclass(frozen=True, eq=False)
 class Film:
@@ -85,13 +87,26 @@ def turned(rows: npt.NDArray[np.float16], rate: float, seconds: float) -> npt.ND
 def draw(films: Sequence[Film], view: View, size: int, seed: int, step: int, step_seconds: float) -> Windows:
     """The windows of a training step. A pure function of its arguments."""
     rng = np.random.default_rng([seed, step])
-    chosen = [films[i] for i in rng.choice(len(films), min(size, len(films)), replace=False)]
+    chosen = _alike(films, min(size, len(films)), rng)
     longest = min(LONGEST_SECONDS, *(film.seconds for film in chosen))
     kind = rng.random()
     seconds = longest if kind < 0.5 else 15.0 if kind < 0.7 else float(rng.uniform(SHORTEST_SECONDS, longest))
     seconds = max(2 * step_seconds, np.floor(min(seconds, longest) / step_seconds) * step_seconds)
     rows = [_drawn(film, seconds, view, rng, step_seconds) for film in chosen]
     return Windows(*(torch.from_numpy(np.stack([row[i] for row in rows])) for i in range(3)))
+
+
+def _alike(films: Sequence[Film], size: int, rng: np.random.Generator) -> list[Film]:
+    """Some films; most of the time such as are about equally lively, which are harder to tell apart."""
+    alike = rng.random() < 0.7
+    pool = [films[i] for i in rng.choice(len(films), min(len(films), size * (_POOL if alike else 1)), replace=False)]
+    if len(pool) > size:
+        pool.sort(
+            key=lambda film: float(film.picture.reshape(len(film.picture), -1).astype(np.float32).std(axis=0).mean())
+        )
+        first = int(rng.integers(len(pool) - size + 1))
+        pool = pool[first : first + size]
+    return pool
 
 
 def _drawn(
