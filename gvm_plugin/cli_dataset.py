@@ -33,7 +33,7 @@ _SETTINGS: tuple[Callable[[_F], _F], ...] = (
     click.option(
         "--no-check", multiple=True, type=click.Choice(("music", "speech", "text")), help="Don't drop for this reason."
     ),
-    click.option("--codec", type=_PATH, metavar="MODEL_FOLDER", help="Cache the codes of this model's codec."),
+    click.option("--codec", type=_PATH, metavar="FOLDER", help="Cache the codes of this codec, or of this model's."),
     click.option("--features", multiple=True, type=click.Choice(("descriptors",)), help="Cache these features too."),
     click.option("--no-clips", is_flag=True, help="No video; needs --features."),
     click.option("--no-music", is_flag=True, help="No sound; needs --codec."),
@@ -66,12 +66,12 @@ def build_command(films: tuple[Path, ...], form: str, **values: Any) -> int:
 
 
 @dataset_group.command("import")
-@click.argument("kind", metavar="KIND", type=click.Choice(_FORMATS))
+@click.argument("form", metavar="KIND", type=click.Choice(_FORMATS))
 @click.argument("folder", type=_PATH)
 @_settings
-def import_command(kind: str, folder: Path, **values: Any) -> int:
+def import_command(form: str, folder: Path, **values: Any) -> int:
     """Bring in the data set in FOLDER; KIND: films, pairs, published, symmv, muvi-sync, aist or tiktok."""
-    return _build((folder,), kind, **values)
+    return _build((folder,), form, **values)
 
 
 @dataset_group.command("info")

@@ -4,33 +4,39 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from core.errors import ModelError
 from core.training.manifest import CodecInfo
 from gvm_plugin.dataset.clips import Cut, read_cut
 from gvm_plugin.probe import MediaInfo
 
-
-def codec_info(folder: Path) -> CodecInfo:
-    """What the codec of the model in `folder` is; no weights are read. ModelError where it has none."""
-    from core.checkpoint import CODEC, read_card, sha256
-
-    config, _, _ = read_card(folder)
-    if config.encodec is None or not (folder / CODEC).is_file():
-        raise ModelError(f"{folder}: has no codec ({CODEC}); name the folder of a model that writes sound")
-    codec = config.encodec
-    return CodecInfo(sha256(folder / CODEC), codec.sample_rate, codec.hop, codec.codebooks, codec.card)
+if TYPE_CHECKING:
+    from core.codecs.encodec import Encodec
 
 
-def encode(folder: Path, sound: MediaInfo, cut: Cut) -> npt.NDArray[np.int16]:
-    """Codes [K, T] of the sound of a cut, by the codec of the model in `folder`."""
+def codec_info(path: Path) -> CodecInfo:
+    """What the codec at `path` is: a folder of `gvm train codec`, a model's folder, or a published file.
+
+    ModelError where there is none.
+    """
+    from core.checkpoint import CODEC, sha256
+    from core.training.parts import find_codec
+
+    found = find_codec(path)
+    own = path / CODEC
+    digest = sha256(own) if path.is_dir() and own.is_file() else min(found.digests)
+    config = found.config
+    return CodecInfo(digest, config.sample_rate, config.hop, config.codebooks, config.card)
+
+
+def encode(path: Path, sound: MediaInfo, cut: Cut) -> npt.NDArray[np.int16]:
+    """Codes [K, T] of the sound of a cut, by the codec at `path`."""
     import torch
 
-    codec = _open(folder)
+    codec = _open(path)
     config = codec.config
     wave = read_cut(sound, cut, config.sample_rate, "mono" if config.channels == 1 else "stereo")
     codes = codec.encode(torch.from_numpy(wave)[None])[0]
@@ -38,8 +44,9 @@ def encode(folder: Path, sound: MediaInfo, cut: Cut) -> npt.NDArray[np.int16]:
 
 
 @lru_cache(maxsize=1)
-def _open(folder: Path) -> Any:
-    from core.checkpoint import load_codec, read_card
+def _open(path: Path) -> Encodec:
+    from core.codecs.encodec import Encodec
+    from core.training.parts import find_codec
 
-    config, _, _ = read_card(folder)
-    return load_codec(folder, config)
+    found = find_codec(path)
+    return Encodec(found.config, found.state)

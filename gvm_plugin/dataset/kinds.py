@@ -102,9 +102,13 @@ def guess(traits: Traits) -> Guess:
 
 
 def type_of_folder(path: Path, above: Path | None = None) -> str | None:
-    """The type that a folder over `path`, up to `above`, is named after (Music_Videos, vlogs ...); the nearest one."""
+    """The type that a folder over `path`, up to `above`, is named after (Music_Videos, vlogs ...); the nearest one.
+
+    `above` itself may be called films, as any folder of films is.
+    """
     for folder in path.parents:
-        if found := parse_type(folder.name):
+        found = parse_type(folder.name)
+        if found and not (folder == above and found == "film"):
             return found
         if folder == above:
             return None

@@ -25,11 +25,14 @@ TICK: Final = Fraction(1, 1000)
 def read_pictures(path: Path) -> npt.NDArray[np.uint8]:
     """Pictures [T, H, W, 3] RGB of a frame tensor; MediaError where the file holds anything else."""
     import pickle
+    import warnings
 
     import torch
 
     try:
-        tensor = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of unusual pickles, which are then refused or read like any other
+            warnings.simplefilter("ignore")
+            tensor = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as err:
         raise MediaError(f"{path.name}: there is no such file; copy the data set again") from err
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as err:

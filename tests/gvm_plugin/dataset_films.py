@@ -69,7 +69,7 @@ def film(
     seconds: float,
     sound: npt.NDArray[np.float32] | None,
     draw: Draw | None = None,
-    rate: Fraction = Fraction(25),
+    rate: Fraction = Fraction(10),
     stamps: Sequence[Fraction] | None = None,
     size: tuple[int, int] = SIZE,
     crf: int = 18,
@@ -83,7 +83,7 @@ def film(
         video = output.add_stream("libx264", rate=rate)
         video.width, video.height, video.pix_fmt = *size, "yuv420p"
         video.codec_context.time_base = tick
-        video.options = {"preset": "ultrafast", "crf": str(crf), "bf": "2", "g": "50"}
+        video.options = {"preset": "ultrafast", "crf": str(crf), "bf": "2", "g": "20"}
         track = output.add_stream(codec, rate=RATE, layout="stereo") if sound is not None else None
         for stamp in stamps:
             frame = av.VideoFrame.from_ndarray(draw(float(stamp)), format="rgb24")
