@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -99,7 +100,9 @@ def fit_to_json(result: FilmFit) -> str:
 def tables_of(comparison: Comparison) -> list[Table]:
     """The tables: fit (as the paper's Tables 3 and 4), own music found, the music itself, differences."""
     systems = comparison.systems
-    like = [metric for metric in comparison.metrics if metric not in MUSICAL]
+    there = [m for m in comparison.metrics if any(each.summary.get(m.key) is not None for each in systems)]
+    like = [metric for metric in there if metric not in MUSICAL]
+    musical = [metric for metric in there if metric in MUSICAL]
     tables = [
         Table(
             "Does the music fit the films?",
@@ -115,8 +118,8 @@ def tables_of(comparison: Comparison) -> list[Table]:
         Table(
             "The music itself",
             "No direction is better; what stands out from the others deserves a listen.",
-            ("system", *(metric.title for metric in MUSICAL)),
-            tuple((each.name, *(m.write_estimate(each.summary.get(m.key)) for m in MUSICAL)) for each in systems),
+            ("system", *(metric.title for metric in musical)),
+            tuple((each.name, *(m.write_estimate(each.summary.get(m.key)) for m in musical)) for each in systems),
         ),
     ]
     others = [each for each in systems if each.differences]
@@ -145,18 +148,14 @@ def _retrieval_table(comparison: Comparison) -> Table:
 
 
 def _difference_table(comparison: Comparison, others: Sequence[System]) -> Table:
-    metrics = [*comparison.metrics, RANK]
-    rows = []
-    for metric in metrics:
-        cells = [_difference(metric, each.differences.get(metric.key)) for each in others]
-        if any(cell != "–" for cell in cells):
-            rows.append((metric.heading, *cells))
+    metrics = [metric for metric in comparison.metrics if metric not in MUSICAL]
+    metrics = [m for m in (*metrics, RANK) if any(each.differences.get(m.key) is not None for each in others)]
     return Table(
         f"Differences from {comparison.baseline}",
         f"System minus {comparison.baseline}, film by film: mean, 95 % interval, and p of a permutation test of the "
-        "signs (not corrected for the number of rows).",
-        ("figure", *(each.name for each in others)),
-        tuple(rows),
+        "signs (not corrected for the number of figures).",
+        ("system", *(metric.heading for metric in metrics)),
+        tuple((each.name, *(_difference(m, each.differences.get(m.key)) for m in metrics)) for each in others),
     )
 
 
@@ -372,5 +371,4 @@ def _bold(cell: str) -> str:
 
 def _escaped(text: str) -> str:
     """`text` with what Markdown would take for its own made plain, on one line."""
-    text = " ".join(text.split())
-    return "".join(f"\\{c}" if c in "\\|`*_<>" else c for c in text)
+    return re.sub(r"[\\|`*]|<(?=[\w/!?])|(?<!\w)_|_(?!\w)", r"\\\g<0>", " ".join(text.split()))

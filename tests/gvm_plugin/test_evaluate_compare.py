@@ -80,9 +80,11 @@ def test_without_a_reference_fad_and_kld_are_left_out_and_that_is_said(compariso
 
 
 def test_the_same_files_give_the_same_figures(place: Path, comparison: Comparison) -> None:
-    again = compare(place / "films", {name: place / name for name in ("on", "off", "same")}, model=MODEL)
-    assert tables.systems_csv(again) == tables.systems_csv(comparison)
-    assert tables.to_markdown(again) == tables.to_markdown(comparison)
+    again = compare(place / "films", {"on": place / "on"}, model=MODEL)
+    assert again.systems[0].summary == comparison.systems[0].summary
+    assert again.systems[0].retrieval == comparison.systems[0].retrieval
+    mine = [line for line in tables.films_csv(comparison).splitlines() if ",on," in line]
+    assert tables.films_csv(again).splitlines()[1:] == mine
 
 
 def test_what_cannot_be_compared_is_listed(place: Path, tmp_path: Path) -> None:
@@ -156,7 +158,7 @@ def test_against_a_reference_the_nearer_system_has_the_lower_fad_and_kld(
     place: Path, tmp_path: Path, ears: Ears
 ) -> None:
     for number, (name, cuts) in enumerate(FILMS.items()):
-        write(tmp_path / "near" / f"{name}.wav", music(notes=cuts, hertz=205.0 * 1.3**number))
+        write(tmp_path / "near" / f"{name}.wav", music(notes=tuple(cut + 0.3 for cut in cuts), hertz=200 * 1.3**number))
         write(tmp_path / "far" / f"{name}.wav", music(notes=cuts, hertz=1800.0 * 1.1**number))
     systems = {name: tmp_path / name for name in ("near", "far")}
     result = compare(place / "films", systems, reference=place / "on", model=MODEL, baseline="near")
@@ -173,7 +175,7 @@ def test_against_a_reference_the_nearer_system_has_the_lower_fad_and_kld(
     assert difference.estimate.value == pytest.approx(
         value(result, "far", "fad_tiny").value - value(result, "near", "fad_tiny").value
     )
-    assert any("distances of so few come out too large" in note for note in result.notes)
+    assert not any("come out too large" in note for note in result.notes)  # 128 embeddings of 4 dimensions are enough
 
 
 def test_fad_of_pieces_is_that_of_all_their_embeddings() -> None:
@@ -188,6 +190,8 @@ def test_fad_of_pieces_is_that_of_all_their_embeddings() -> None:
     assert estimate.high is not None
     assert 0 <= estimate.low < estimate.value < estimate.high
     assert fad_difference(theirs, ours, ours).estimate.value == 0.0
+    assert resemblance.small_sets(theirs, ours) == ""
+    assert resemblance.small_sets(theirs[:1], ours[:1]).startswith("from 12 embeddings: distances of so few come out")
 
 
 def test_kld_pairs_windows_of_the_same_moment() -> None:
@@ -227,7 +231,7 @@ def test_the_tables_to_the_letter() -> None:
     assert metric.write_estimate(None) == "–"
     table = tables.Table("T", "", ("system", "figure ↑"), (("a_b|c", "0.41 [0.33, 0.48]"), ("d", "–")), (-1, 0))
     assert tables.markdown_table(table) == (
-        "| system | figure ↑ |\n|---|---|\n| a\\_b\\|c | **0.41** [0.33, 0.48] |\n| d | – |\n"
+        "| system | figure ↑ |\n|---|---|\n| a_b\\|c | **0.41** [0.33, 0.48] |\n| d | – |\n"
     )
 
 
@@ -239,13 +243,21 @@ def test_a_difference_is_written_with_its_p(p: float, said: str) -> None:
     assert tables._difference(metric, Difference(Estimate(1.0, 0.5, 1.5, 12), p)) == said
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("clip_1", "clip_1"), ("_x_ *b*", "\\_x\\_ \\*b\\*"), ("a|b `c`", "a\\|b \\`c\\`"), ("p < 0.001", "p < 0.001")],
+)
+def test_names_stay_what_they_are_in_markdown(name: str, said: str) -> None:
+    assert tables._escaped(name) == said
+
+
 def test_markdown_and_csv_hold_every_figure(comparison: Comparison) -> None:
     text = tables.to_markdown(comparison, "gvm evaluate compare --videos films")
     rows = [line for line in text.splitlines() if line.startswith("| on ")]
     cmr = FITTING[0].write_estimate(value(comparison, "on", "cmr"))
     assert cmr.partition(" [")[2] in rows[0]
     assert "```sh\ngvm evaluate compare --videos films\n```" in text
-    assert "| d \\<e\\> & f.mp4 | d \\<e\\> & f.music.wav |" in text
+    assert "| d \\<e> & f.mp4 | d \\<e> & f.music.wav |" in text
     films = list(csv.DictReader(io.StringIO(tables.films_csv(comparison))))
     assert len(films) == 12
     assert {row["film"] for row in films if row["system"] == "off"} == {f"{name}.mp4" for name in FILMS}
@@ -297,8 +309,10 @@ def test_the_command_writes_page_tables_and_json(
     assert sorted(path.name for path in out.iterdir() if path.name != ".gvm") == [
         "comparison.html", "comparison.json", "comparison.md", "films.csv", "systems.csv",
     ]  # fmt: skip
-    assert run(["evaluate", "compare", "--videos", str(place / "films"), *systems, "--json", "--out", str(out)]) == 0
-    assert no_strange_numbers(capsys.readouterr().out)["baseline"] == "on"
+    assert run(["evaluate", "compare", "--videos", str(place / "films"), *systems[:2], "--json"]) == 0
+    data = no_strange_numbers(capsys.readouterr().out)
+    assert [each["name"] for each in data["systems"]] == ["on"]
+    assert data["baseline"] is None
     assert not list(out.rglob("*.partial"))
 
 

@@ -66,7 +66,7 @@ def test_music_of_any_format_and_rate(kind: str, tmp_path: Path) -> None:
     result = evaluate_fit(clip, other, model=MODEL)
     assert result.fit.cmr == pytest.approx(plain.fit.cmr, abs=0.06)
     assert (hit_error_ms(result.measures.hits) or 99) < 30  # nothing is shifted, whatever a codec puts in front
-    assert result.measures.cut_accent_lift == pytest.approx(plain.measures.cut_accent_lift, rel=0.25)
+    assert result.measures.cut_accent_lift == pytest.approx(plain.measures.cut_accent_lift, rel=0.35)
     assert result.seconds == pytest.approx(SECONDS, abs=0.1)
     assert other.read_bytes() == before
 
