@@ -68,9 +68,9 @@ class SpeechDetector:
             self.push(np.zeros(missing, np.float32))
         return np.concatenate([np.zeros(0, np.float32), *self._probabilities])
 
-    def spans(self, duration: float) -> tuple[Span, ...]:
+    def spans(self, duration: float, enter: float = ENTER, leave: float = LEAVE) -> tuple[Span, ...]:
         """Where there was speech, in seconds, in order, none beyond `duration`. Call once, at the end."""
-        return find_spans(self.probabilities(), duration)
+        return find_spans(self.probabilities(), duration, enter, leave)
 
     def _classify(self, frames: Floats) -> Floats:
         """Probabilities [B] of frames [B, 64 + 512]."""
@@ -105,14 +105,14 @@ def load_weights() -> dict[str, Floats]:
     raise MissingDependencyError("the speech detector's model is missing; `pip install 'silero-vad>=6.2'`")
 
 
-def find_spans(probabilities: Floats, duration: float) -> tuple[Span, ...]:
+def find_spans(probabilities: Floats, duration: float, enter: float = ENTER, leave: float = LEAVE) -> tuple[Span, ...]:
     """Spans of speech from a probability per 32 ms: with hysteresis, short pauses bridged, short blips dropped."""
     raw: list[tuple[float, float]] = []
     start: int | None = None
     for index, value in enumerate([*probabilities.tolist(), 0.0]):
-        if start is None and value >= ENTER:
+        if start is None and value >= enter:
             start = index
-        elif start is not None and value < LEAVE:
+        elif start is not None and value < leave:
             raw.append((start * FRAME_SECONDS, index * FRAME_SECONDS))
             start = None
     joined: list[tuple[float, float]] = []

@@ -68,8 +68,10 @@ def test_a_command_parses(line: str) -> None:
 
 
 GROUP_PAGES = {  # where the commands of a group are explained
+    "dataset": "docs/dataset.md",
     "evaluate": "docs/evaluation.md",
     "models": "docs/models.md",
+    "train": "docs/training.md",
 }
 
 

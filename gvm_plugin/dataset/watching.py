@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from gvm_plugin.analysis import Analysis, analyse_film
 from gvm_plugin.dataset import fingerprints, kinds, text_overlay
 from gvm_plugin.film_source import FileSource, Pictures
 from gvm_plugin.probe import MediaInfo, Sound, probe_sound, read_audio_blocks
+from gvm_plugin.speech import Downsampler, SpeechDetector, union
 from gvm_plugin.timeline import Span
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from gvm_plugin.probe import AudioTrack
 
 Progress = Callable[[float], None]
+
+# Lower than for ducking (`gvm_plugin.speech`): a voice that music drowns has to go, and music alone stays far below.
+ENTER: Final = 0.2
+LEAVE: Final = 0.12
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +68,7 @@ class SeenFilm(FileSource):
         self.letters: list[int] = []
         self.hashes: list[int] = []
         self.styles: list[kinds.Style] = []
+        self._voices: list[SpeechDetector] = []
 
     def info(self) -> MediaInfo:
         """The film's header, with the track of the sound file where it has one."""
@@ -80,8 +86,19 @@ class SeenFilm(FileSource):
     def sound(self, info: MediaInfo, track: AudioTrack, warnings: list[str]) -> Iterator[Sound]:
         """Blocks of one track, from the sound file where there is one: its beginning belongs to the first picture."""
         if self.sound_file is None:
-            return super().sound(info, track, warnings)
-        return read_audio_blocks(probe_sound(self.sound_file), track, duration=info.picture_duration, warnings=warnings)
+            blocks = super().sound(info, track, warnings)
+        else:
+            source = probe_sound(self.sound_file)
+            blocks = read_audio_blocks(source, track, duration=info.picture_duration, warnings=warnings)
+        low, voice = Downsampler(), SpeechDetector()
+        self._voices.append(voice)
+        for block in blocks:
+            voice.push(low.push(block.mean(axis=0)))
+            yield block
+
+    def speech(self, duration: float) -> tuple[Span, ...]:
+        """Where somebody speaks on any track, by thresholds that find voices below music. Call once, at the end."""
+        return union([voice.spans(duration, ENTER, LEAVE) for voice in self._voices])
 
     def look(self, frame: VideoFrame) -> None:
         """Measure a picture."""
@@ -138,13 +155,14 @@ def watch_film(path: Path, sound_file: Path | None = None, progress: Progress | 
     film = SeenFilm(path, sound_file)
     analysis = analyse_film(film, PatchDescriptors(), progress)
     text = text_overlay.find_spans(film.letters, analysis.duration)
+    speech = film.speech(analysis.duration)
     return Seen(
         duration=analysis.duration,
         picture_start=analysis.info.picture_start,
         music=analysis.music,
-        speech=analysis.speech,
+        speech=speech,
         text=text,
-        traits=_traits(analysis, film.styles, text),
+        traits=_traits(analysis, film.styles, speech, text),
         hashes=fingerprints.pack(film.hashes),
         warnings=analysis.warnings,
         features=analysis.features,
@@ -152,10 +170,12 @@ def watch_film(path: Path, sound_file: Path | None = None, progress: Progress | 
     )
 
 
-def _traits(analysis: Analysis, styles: list[kinds.Style], text: tuple[Span, ...]) -> kinds.Traits:
+def _traits(
+    analysis: Analysis, styles: list[kinds.Style], speech: tuple[Span, ...], text: tuple[Span, ...]
+) -> kinds.Traits:
     lengths = {
         name: sum(span.duration for span in spans) / analysis.duration
-        for name, spans in (("music", analysis.music), ("speech", analysis.speech), ("text", text))
+        for name, spans in (("music", analysis.music), ("speech", speech), ("text", text))
     }
     means = {
         name: round(float(np.median([getattr(style, name) for style in styles])), 4)
