@@ -30,6 +30,8 @@ USUAL_CUE: Final = 60.0  # seconds
 # Seconds of one core, as `scripts/bench_score.py` shows them, on the machine where the yardstick takes YARDSTICK.
 ANALYSIS_SECONDS: Final = 0.075  # per second and megapixel of film
 MUSIC_SECONDS: Final = 0.05  # per second of film and take: writing and playing the notes
+GATE_SECONDS: Final = 0.01  # per second of film and take: is it fit to be heard
+RANK_SECONDS: Final = 0.015  # the same for its figures and the evaluator
 FINISH_SECONDS: Final = 0.04  # per second of film: mix, measuring, encoding the sound
 YARDSTICK: Final = 0.0115  # seconds
 _REACHED: Final = 0.6  # share of a processor's speed that a large model gets out of it
@@ -49,7 +51,7 @@ class Forecast:
 
 def forecast(films: Sequence[Film], out: Path, options: ScoreOptions, generator: MusicGenerator) -> list[Forecast]:
     """A Forecast for each film; nothing is decoded, nothing written."""
-    pace = _pace(out, generator.name)
+    pace = _pace(out, generator.name, options.takes)
     return [_forecast(film, out, options, generator, pace) for film in films]
 
 
@@ -78,7 +80,7 @@ def _forecast(film: Film, out: Path, options: ScoreOptions, generator: MusicGene
         work = seconds * pace
     else:
         megapixels = info.width * info.height / 1e6
-        work = seconds * (ANALYSIS_SECONDS * megapixels + MUSIC_SECONDS * options.takes + FINISH_SECONDS) * _slowness()
+        work = seconds * (ANALYSIS_SECONDS * megapixels + _take_seconds(options) + FINISH_SECONDS) * _slowness()
         work += _slow_work(generator, seconds, options.takes, cues)
     return Forecast(
         film,
@@ -87,6 +89,13 @@ def _forecast(film: Film, out: Path, options: ScoreOptions, generator: MusicGene
         minutes=work / 60,
         disk_bytes=bytes_needed(seconds, size, options.takes, options.stems),
     )
+
+
+def _take_seconds(options: ScoreOptions) -> float:
+    """Per second of film: all takes, heard and, where there is a choice, ranked."""
+    heard = 0.0 if options.no_gate else GATE_SECONDS
+    ranking = RANK_SECONDS if options.pick == "best" and options.takes > 1 else 0.0
+    return (MUSIC_SECONDS + heard + ranking) * options.takes
 
 
 def _count_cues(film: Film, out: Path) -> int | None:
@@ -133,8 +142,11 @@ def _fastest(work: Callable[[], object]) -> float:
     return min(times)
 
 
-def _pace(out: Path, model: str) -> float | None:
-    """Seconds of work per second of film, as the films took it that `model` scored before; None if there are none."""
+def _pace(out: Path, model: str, takes: int) -> float | None:
+    """Seconds of work per second of film, as the films took it that `model` scored before; None if there are none.
+
+    takes: of each cue, now; the films before may have had more or fewer.
+    """
     paces = []
     for path in (out / FOLDER / "films").glob("*.json"):
         record = read_json(path)
@@ -142,7 +154,10 @@ def _pace(out: Path, model: str) -> float | None:
             report = json.loads(record["report"])
             if report["model"] != model:
                 continue
-            paces.append(sum(report["timings"].values()) / report["duration"])
+            per_take = sum(report["timings"].get(stage, 0.0) for stage in ("generate", "choose"))
+            counts = [len(choice["takes"]) for choice in report["choices"]] or [1]
+            more = per_take * (takes / max(statistics.fmean(counts), 1.0) - 1.0)
+            paces.append((sum(report["timings"].values()) + more) / report["duration"])
         except (TypeError, KeyError, ValueError, ZeroDivisionError):
             continue
     return statistics.median(paces) if paces else None

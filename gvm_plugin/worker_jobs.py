@@ -37,7 +37,15 @@ FILM_ONLY: Final = frozenset(
     ("original", "music_only", "stems", "midi", "export", "separate_track", "overwrite")
 )  # fmt: skip
 
-IGNORABLE: Final = ("style", "mood", "energy", "tempo", "key", "identity", "soundfont")  # by models that write sound outright
+IGNORABLE: Final = (
+    "style",
+    "mood",
+    "energy",
+    "tempo",
+    "key",
+    "identity",
+    "soundfont",
+)  # by models that write sound outright
 
 
 @dataclass(eq=False)
@@ -375,7 +383,10 @@ def _cue_to_json(cue: EditCue, score: EditScore, made: bool) -> Answer:
         answer["fade_in"] = {"start": _seconds(fade_in.start), "end": _seconds(fade_in.end)}
         answer["fade_out"] = {"start": _seconds(fade_out.start), "end": _seconds(fade_out.end)}
         answer["ducking"] = _ducking(score, fade_in.start, fade_out.end)
-        answer["takes"] = [_take_to_json(take) for take in score.takes.get(own.id, ())]
+        choice = next((choice for choice in score.choices if choice.cue == own.id), None)
+        faults = {} if choice is None else {take.number: list(take.faults) for take in choice.takes}
+        files = score.takes.get(own.id, ())
+        answer["takes"] = [_take_to_json(take) | {"faults": faults.get(take.number, [])} for take in files]
     return answer
 
 

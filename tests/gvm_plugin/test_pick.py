@@ -1,0 +1,249 @@
+"""The whole job chooses takes: faulty ones are made again, the best is used, a person's own stays, and all of it is
+said. The generator is a real one whose takes are spoiled by their numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gvm_plugin import cuesheet, cuesheet_reader, picking
+from gvm_plugin.folder import list_films, score_folder
+from gvm_plugin.generators import Audio, CueRequest, CueTake, ToneGenerator
+from gvm_plugin.options import ScoreOptions
+from gvm_plugin.preflight import forecast
+from gvm_plugin.report import VideoReport, write_report
+from gvm_plugin.score import Score, render, score_video
+from gvm_plugin.timeline import SAMPLE_RATE as RATE
+from gvm_plugin.timeline import Span
+
+ClipFactory = Callable[..., Path]
+TONE = ScoreOptions(model="tone", music_only=True)
+CUTS = (2.0, 3.5, 6.0)
+
+
+def with_hole(audio: Audio, start: float = 2.0, end: float = 5.0) -> Audio:
+    """Silent from start to end, gone over into within 50 ms."""
+    t = np.arange(audio.shape[1]) / RATE
+    return (audio * np.clip(np.maximum(start - t, t - end) / 0.05, 0, 1)).astype(np.float32)
+
+
+def with_small_hole(audio: Audio) -> Audio:
+    return with_hole(audio, 3.0, 4.8)
+
+
+def on_cuts(audio: Audio, moments: Sequence[float] = CUTS) -> Audio:
+    """Struck chords at the cuts and nowhere else: what a take that keeps to the picture has."""
+    t = np.arange(audio.shape[1]) / RATE
+    for at in moments:
+        ring = np.where(t >= at, np.exp(-6 * np.maximum(t - at, 0)), 0)
+        audio += (0.3 * ring * sum(np.sin(2 * np.pi * f * t) for f in (262, 330, 392, 1046))).astype(np.float32)
+    return audio
+
+
+class Spoiled(ToneGenerator):
+    """Chords that end by fading, changed by `changes` of each take's number; remembers what was made."""
+
+    def __init__(self, changes: Mapping[int, Callable[[Audio], Audio]] | None = None, slow: bool = False) -> None:
+        self.changes = changes or {}
+        self.slow = slow
+        self.asked: list[tuple[str, int]] = []
+
+    def key_of(self, request: CueRequest) -> str:
+        return "C"
+
+    def generate(self, requests: Sequence[CueRequest], progress: object = None) -> Iterator[CueTake]:
+        self.asked += [(request.cue_id, request.take) for request in requests]
+        plain = [replace(request, hits=(), key=self.key_of(request), tempo=120.0) for request in requests]
+        for request, take in zip(plain, super().generate(plain), strict=True):
+            fade = np.clip(np.arange(take.audio.shape[1])[::-1] / (1.5 * RATE), 0, 1).astype(np.float32)
+            audio = self.changes.get(request.take, lambda audio: audio)(take.audio * fade)
+            yield replace(take, audio=audio)
+
+
+@pytest.fixture
+def film(clip_factory: ClipFactory) -> Path:
+    return clip_factory("film", seconds=8, cuts=CUTS)
+
+
+def score(film: Path, generator: Spoiled, out: str = "scored", **options: object) -> Score:
+    return score_video(film, film.parent / out / "", replace(TONE, **options), generator)  # type: ignore[arg-type]
+
+
+def test_a_take_that_passes_is_used_and_nothing_is_said(film: Path) -> None:
+    generator = Spoiled()
+    made = score(film, generator)
+    assert generator.asked == [("A", 1)]
+    assert not [line for line in made.report.warnings if line.startswith("cue ")]
+    assert made.sheet.cues[0].take == 1
+    assert cuesheet_reader.read(made.outputs.sheet).cues[0].take == 1
+
+
+def test_a_take_with_a_hole_is_made_again_and_the_report_says_so(film: Path) -> None:
+    generator = Spoiled({1: with_hole})
+    made = score(film, generator)
+    assert generator.asked == [("A", 1), ("A", 2)]
+    (line,) = [line for line in made.report.warnings if line.startswith("cue ")]
+    assert line == "cue A: take 1 rejected: it is silent for 3.0 s; take 2 is used"
+    sheet = cuesheet_reader.read(made.outputs.sheet)
+    assert sheet.cues[0].take == 2
+    ranking = sheet.provenance["cues"]["A"]["ranking"]
+    assert (ranking["take"], ranking["by"], ranking["why"]) == (2, "first", "the first that passed")
+    assert ranking["takes"][0]["rejected"] == "it is silent for 3.0 s"
+    assert made.report.measures is not None and made.report.measures.longest_silence_seconds < 0.5
+    assert not list(made.outputs.folder.glob("film.takes/*"))  # one was asked for
+
+    again = Spoiled({1: with_hole})  # the same once more: from the cache, verdicts too, and the same to the bit
+    music = made.outputs.music.read_bytes()
+    other = render(made.outputs.sheet, generator=again)
+    assert (again.asked, other.outputs.music.read_bytes()) == ([], music)
+
+
+def test_the_page_and_its_json_say_which_take_was_used(film: Path) -> None:
+    report = score(film, Spoiled({1: with_hole})).report
+    assert VideoReport.from_json(report.to_json()) == report
+    page = film.parent / "page.html"
+    write_report([report], page)
+    text = page.read_text()
+    assert "Takes: 2 takes of 1 cue, 1 faulty" in text
+    assert "it is silent for 3.0 s" in text and "the first that passed" in text
+
+
+def test_where_all_fail_the_least_bad_is_kept_loudly(film: Path) -> None:
+    generator = Spoiled({n: with_small_hole if n == 3 else with_hole for n in range(1, 9)})
+    made = score(film, generator)
+    assert [number for _, number in generator.asked] == [1, 2, 3, 4]
+    assert made.sheet.cues[0].take == 3
+    assert any("KEPT TAKE 3 ALTHOUGH it is silent for 1.8 s" in line for line in made.report.warnings)
+
+
+def test_a_slow_model_makes_one_more_and_no_gate_makes_none(film: Path) -> None:
+    slow = Spoiled(dict.fromkeys(range(1, 9), with_hole), slow=True)
+    score(film, slow)
+    assert [number for _, number in slow.asked] == [1, 2]
+    free = Spoiled({1: with_hole})
+    made = score(film, free, "free", no_gate=True)
+    assert free.asked == [("A", 1)] and made.sheet.cues[0].take == 1
+    assert not [line for line in made.report.warnings if line.startswith("cue ")]
+
+
+def test_the_best_of_three_is_used(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known: list[str] = []
+    monkeypatch.setattr(picking, "evaluator_for", partial(no_evaluator, known))
+    generator = Spoiled({2: on_cuts, 3: with_hole})
+    made = score(film, generator, takes=3, pick="best")
+    assert generator.asked == [("A", 1), ("A", 2), ("A", 3)]
+    assert known == ["asked"] * 3
+    choice = made.report.choices[0]
+    assert (choice.take, choice.by) == (2, "best")
+    lifts = [take.cut_accent_lift or 0.0 for take in choice.takes]
+    assert lifts[1] > 1.5 * lifts[0]
+    assert {path.name for path in made.outputs.folder.glob("film.takes/*")} == {f"A.take{n}.wav" for n in (1, 2, 3)}
+    again = score(film, Spoiled({2: on_cuts, 3: with_hole}), "again", takes=3, pick="best")
+    assert again.report.choices == made.report.choices
+    assert again.outputs.music.read_bytes() == made.outputs.music.read_bytes()
+
+
+def no_evaluator(known: list[str], *args: object) -> Callable[[], object]:
+    """Stands in the place of `evaluator_for`: notes that it was asked, and finds nothing to judge."""
+    from core.errors import MediaError
+    from core.vision.picture import PictureFeatures
+
+    class Model:
+        sha256 = "none"
+
+        def score(self, *args: object) -> object:
+            known.append("asked")
+            raise MediaError("nothing to compare; give more")
+
+    return lambda: (Model(), PictureFeatures(np.zeros(0), np.zeros((0, 1, 1), np.float32)))
+
+
+def test_best_of_one_says_that_there_is_no_choice(film: Path) -> None:
+    made = score(film, Spoiled(), pick="best")
+    assert "pick is best, but there is one take to pick from; ask for more with --takes" in made.report.warnings
+
+
+def test_a_take_chosen_by_hand_is_never_overruled(film: Path) -> None:
+    made = score(film, Spoiled({1: with_hole}), takes=2)
+    assert made.sheet.cues[0].take == 2
+    sheet = cuesheet_reader.read(made.outputs.sheet)
+    by_hand = replace(sheet, cues=tuple(replace(cue, take=1) for cue in sheet.cues))
+    cuesheet.write(by_hand, made.outputs.sheet)
+    generator = Spoiled({1: with_hole})
+    again = render(made.outputs.sheet, generator=generator)
+    assert generator.asked == []
+    assert again.sheet.cues[0].take == 1 and again.report.choices[0].by == "hand"
+    assert any("take 1 was chosen in the cue sheet and is kept, although" in line for line in again.report.warnings)
+    assert cuesheet_reader.read(made.outputs.sheet).cues[0].take == 1
+
+    cuesheet.write(replace(sheet, cues=tuple(replace(cue, take=None) for cue in sheet.cues)), made.outputs.sheet)
+    assert "take: auto" in made.outputs.sheet.read_text()
+    assert render(made.outputs.sheet, generator=Spoiled({1: with_hole})).sheet.cues[0].take == 2
+
+
+def test_keys_that_clash_at_a_join_are_made_again(clip_factory: ClipFactory) -> None:
+    class Turned(Spoiled):
+        """Cue B's first take stands a tritone off."""
+
+        def key_of(self, request: CueRequest) -> str:
+            return "F#" if (request.cue_id, request.take) == ("B", 1) else "C"
+
+    film = clip_factory("joined", seconds=14, cuts=(7.0,), size=(64, 36))
+    made = score(film, Turned(), no_gate=True)
+    sheet = cuesheet_reader.read(made.outputs.sheet)
+    (cue,) = sheet.cues
+    halves = [replace(cue, id=name, span=Span(a, b), hits=(), take=None)
+              for name, a, b in (("A", 0, 7), ("B", 7, sheet.duration))]  # fmt: skip
+    settings = replace(sheet.settings, no_gate=False)
+    cuesheet.write(replace(sheet, cues=tuple(halves), settings=settings), made.outputs.sheet)
+    generator = Turned()
+    again = render(made.outputs.sheet, generator=generator)
+    assert ("B", 2) in generator.asked
+    said = "cue B: take 1 rejected: its key clashes with that of cue A where they meet; take 2 is used"
+    assert said in again.report.warnings
+
+
+def test_breaking_off_while_a_take_is_made_again_leaves_nothing_half(film: Path) -> None:
+    class Cancelled(Exception):
+        pass
+
+    class Breaking(Spoiled):
+        def generate(self, requests: Sequence[CueRequest], progress: object = None) -> Iterator[CueTake]:
+            if self.asked:
+                raise Cancelled
+            yield from super().generate(requests)
+
+    with pytest.raises(Cancelled):
+        score(film, Breaking({1: with_hole}))
+    out = film.parent / "scored"
+    assert [path.name for path in out.iterdir()] == [".gvm"]
+    assert not list((out / ".gvm" / "work").iterdir())
+    assert not list(out.rglob("*.partial"))
+    generator = Spoiled({1: with_hole})
+    score(film, generator)
+    assert generator.asked == [("A", 2)]  # what was complete is used again, its verdict too
+
+
+def test_a_forecast_counts_takes_and_what_earlier_films_took(film: Path) -> None:
+    folder = film.parent / "films"
+    folder.mkdir()
+    film.rename(folder / "film.mp4")
+    out = folder / "scored"
+    generator = Spoiled()
+
+    def minutes(**options: object) -> float:
+        wanted = replace(TONE, seed=7, **options)  # type: ignore[arg-type]
+        (item,) = forecast(list_films(folder, out, False), out, wanted, generator)
+        return item.minutes
+
+    assert minutes(takes=8, pick="best") > minutes(takes=8) > minutes(takes=8, no_gate=True) > minutes()
+    (made,) = score_folder(folder, out, TONE, generator=generator).results
+    spent = made.report.timings
+    more = 7 * (spent["generate"] + spent["choose"]) / 60
+    assert minutes(takes=8) - minutes() == pytest.approx(more, rel=1e-6)
