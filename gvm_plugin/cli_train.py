@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from gvm_plugin.machine import cores
 from gvm_plugin.terminal import printable
+
+if TYPE_CHECKING:
+    from core.training.recipe import Recipe
 
 _PATH: Final = click.Path(path_type=Path)
 _QUIET: Final = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
@@ -73,7 +79,7 @@ def run_command(
 ) -> int:
     """Train a model as RECIPE says."""
     from core.training.presets import PRESETS as RECIPES
-    from core.training.recipe import Recipe, read_recipe, to_toml, with_typed
+    from core.training.recipe import read_recipe, to_toml, with_typed
     from core.training.start import keep_freed_memory, resume_training, run_training
 
     say = None if quiet else _say
@@ -93,7 +99,81 @@ def run_command(
     if show:
         click.echo(to_toml(chosen))
         return 0
-    run_training(chosen, out or _new_run(Path(named).stem), find=find_weights, say=say, bar=not quiet)
+    folder = out or _new_run(Path(named).stem)
+    chosen = _with_lessons(chosen, folder, say)
+    run_training(chosen, folder, find=find_weights, say=say, bar=not quiet)
+    return 0
+
+
+def _with_lessons(recipe: Recipe, out: Path, say: Callable[[str], None] | None) -> Recipe:
+    """The recipe with the lessons that are made of its films, where its data are films and not pieces already."""
+    from gvm_plugin.lessons import holds_films, prepare_lessons
+
+    films = Path(recipe.data.folder)
+    if recipe.data.kind != "pieces" or not recipe.data.folder or not holds_films(films):
+        return recipe
+    made = prepare_lessons(films, recipe.model.start_from or "starter", out / "lessons", recipe.run.seed, say)
+    return replace(recipe, data=replace(recipe.data, folder=str(made.folder)))
+
+
+@train_group.command("codec")
+@click.argument("sounds", type=_PATH)
+@click.option("--out", "-o", type=_PATH, required=True, help="Folder of the codec.")
+@click.option("--minutes", type=float, default=20.0, show_default=True, help="How long.")
+@click.option("--filters", type=click.IntRange(2), default=8, show_default=True, help="Width of its first layer.")
+@click.option("--codebooks", type=click.IntRange(1, 32), default=4, show_default=True, help="Codes a step.")
+@click.option("--card", type=click.IntRange(2, 32768), default=256, show_default=True, help="Values a code has.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Another number, another codec.")
+@_QUIET
+def codec_command(
+    sounds: Path, out: Path, minutes: float, filters: int, codebooks: int, card: int, seed: int, quiet: bool
+) -> int:
+    """Train a small codec of 16 kHz on the folder SOUNDS; a data set's music is turned into codes by it."""
+    from dataclasses import replace
+
+    import torch
+
+    from core.training.codec import SMALL_CODEC, CodecRecipe, train_codec
+    from core.training.start import keep_freed_memory
+
+    keep_freed_memory()
+    torch.set_num_threads(cores())
+    config = replace(SMALL_CODEC, filters=filters, codebooks=codebooks, card=card)
+    report = train_codec(sounds, out, config, CodecRecipe(minutes=minutes, seed=seed), None if quiet else _share)
+    if not quiet:
+        _say(f"SI-SDR {report.si_sdr_db[-1]:.1f} dB, mel distance {report.mel_db[-1]:.1f} dB on sounds it hasn't heard")
+        _say(f"the codec is in {out}; gvm dataset build ... --codec {out}")
+    return 0
+
+
+@train_group.command("evaluator")
+@click.argument("data", type=_PATH)
+@click.option("--out", "-o", type=_PATH, required=True, help="Folder of the evaluator.")
+@click.option("--minutes", type=float, default=25.0, show_default=True, help="How long.")
+@click.option("--steps", type=click.IntRange(1), help="Steps instead of minutes: repeatable to the bit.")
+@click.option("--features", type=click.Choice(["descriptors", "published"]), default="descriptors", show_default=True,
+              help="What it sees and hears by.")  # fmt: skip
+@click.option("--model", metavar="NAME", help="Whose features, for --features published.")
+@click.option("--device", default="cpu", show_default=True, metavar="NAME", help="Where to compute.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Another number, another evaluator.")
+@_QUIET
+def evaluator_command(
+    data: Path,
+    out: Path,
+    minutes: float,
+    steps: int | None,
+    features: str,
+    model: str | None,
+    device: str,
+    seed: int,
+    quiet: bool,
+) -> int:
+    """Train the evaluator of `gvm evaluate fit` on DATA: a data set, or a folder of the sound corpus's shards."""
+    from core.training.evaluator import EvaluatorRecipe, train_evaluator
+
+    recipe = EvaluatorRecipe(minutes=minutes, steps=steps, features=features, seed=seed)
+    named = None if model is None else find_weights(model)
+    train_evaluator(data, out, recipe, model=named, device=device, say=_silent if quiet else _say)
     return 0
 
 
@@ -128,3 +208,11 @@ def _quoted(value: str) -> str:
 
 def _say(line: str) -> None:
     click.echo(printable(line))
+
+
+def _silent(line: str) -> None:
+    pass
+
+
+def _share(done: float, line: str) -> None:
+    _say(f"{done:4.0%} {line}")

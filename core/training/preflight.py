@@ -7,19 +7,16 @@ import shutil
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
 
 import torch
 
 from core.errors import MissingDependencyError, TrainingError
-from core.memory import check_fits
+from core.memory import HEADROOM_BYTES, free_bytes
 from core.model import GVMGen
 from core.training.data import Examples
 from core.training.devices import World
-from core.training.parts import ModelPlan
+from core.training.forecast import COPIES, Forecast
 from core.training.recipe import Recipe
-
-_COPIES: Final = {"adam": 4, "adamw": 4, "dadapt": 5}  # weights, gradients and the optimiser's sums
 
 
 def check_folder(out: Path, resume: bool, checkpoints: Sequence[int]) -> None:
@@ -75,38 +72,45 @@ def check_same_data(before: str, now: str, out: Path) -> None:
         )
 
 
-def check_room(recipe: Recipe, plan: ModelPlan, out: Path, world: World) -> None:
-    """That weights, gradients and optimiser fit the memory, and the checkpoints the disk."""
-    trained = parameters(plan)
-    copies = _COPIES[recipe.optimiser.kind] + bool(recipe.ema.every)
-    here = 4 * trained * copies // (world.size if world.parallel == "fsdp" else 1)
-    check_fits(here, world.device, f"training {trained / 1e6:.0f} million parameters")
-    place = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    kept = 4 * trained * (copies - 1)
-    needed, free = kept * (recipe.run.keep_last + 1), shutil.disk_usage(place).free
-    if needed > free:
+def check_room(recipe: Recipe, need: Forecast, out: Path, world: World) -> None:
+    """That weights, optimiser and a part of the batch fit the memory, and the checkpoints the disk."""
+    free = free_bytes(world.device)
+    if free is not None and need.total + HEADROOM_BYTES > free:
         raise TrainingError(
-            f"{place} has {free / 1e9:.1f} GB free, {recipe.run.keep_last} checkpoints and the one being written need "
+            f"training {need.trained / 1e6:.0f} million parameters with {need.rows} windows at a time needs about "
+            f"{need.total / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free on {world.device}, enough for "
+            f"{need.rows_that_fit(free - HEADROOM_BYTES)}; compute the batch in parts (--set compute.accumulate=N), "
+            "set compute.checkpoint_activations=true, share it out (compute.parallel=fsdp), or take a smaller model"
+        )
+    place = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    kept = 4 * need.trained * (COPIES[recipe.optimiser.kind] - 1 + bool(recipe.ema.every))
+    needed, room = kept * (recipe.run.keep_last + 1), shutil.disk_usage(place).free
+    if needed > room:
+        raise TrainingError(
+            f"{place} has {room / 1e9:.1f} GB free, {recipe.run.keep_last} checkpoints and the one being written need "
             f"{needed / 1e9:.1f} GB; make room, name another --out, or keep fewer (--set run.keep_last=1)"
         )
 
 
-def parameters(plan: ModelPlan) -> int:
-    """How many numbers are trained."""
-    with torch.device("meta"):
-        return sum(parameter.numel() for parameter in GVMGen(plan.config).parameters())
-
-
-def describe(recipe: Recipe, world: World, plan: ModelPlan, examples: Examples, held_out: Examples) -> Iterator[str]:
-    """Lines for people: what is trained on what, where."""
-    trained = parameters(plan)
-    copies = _COPIES[recipe.optimiser.kind] + bool(recipe.ema.every)
-    yield (
-        f"{trained / 1e6:.1f} million parameters are trained on {len(examples)} examples ({len(held_out)} held out), "
-        f"{recipe.data.batch} a step; {4 * trained * copies / 1e9:.2f} GB for weights, gradients, optimiser and average"
-    )
+def describe(recipe: Recipe, need: Forecast, world: World, examples: int, held_out: int) -> Iterator[str]:
+    """Lines for people: what is trained on what, where, and how much memory that takes."""
     where = f"{world.size} x {world.device.type} ({world.parallel})" if world.size > 1 else str(world.device)
-    yield f"on {where} in {recipe.compute.precision}"
+    frozen = f", {need.frozen / 1e6:.1f} million stay frozen" if need.frozen else ""
+    yield (
+        f"{need.trained / 1e6:.2f} million parameters are trained{frozen}, on {where} in {recipe.compute.precision}; "
+        f"{examples} examples, {held_out} held out"
+    )
+    free = free_bytes(world.device)
+    fits = f"; {need.rows_that_fit(free)} would fit the {_size(free)} that are free" if free is not None else ""
+    yield (
+        f"memory on each device: {_size(need.state_bytes)} for weights, gradients, optimiser and average, "
+        f"{_size(need.tower_bytes)} for the tower, about {_size(need.row_bytes)} for each of {need.rows} windows "
+        f"at a time{fits}"
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def speed_up(recipe: Recipe, model: GVMGen) -> None:

@@ -23,10 +23,12 @@ from typing import Any, Final
 import torch
 
 from core.errors import TrainingError
+from core.starter.taste import TASTE
 from core.training import preflight
 from core.training.checkpoints import Checkpoints, State
-from core.training.data import Examples, ScoreExamples, load_pieces
+from core.training.data import Draw, Examples, ScoreExamples, load_pieces
 from core.training.devices import World, join, spread
+from core.training.forecast import forecast
 from core.training.loop import Training, train
 from core.training.manifest import read_dataset
 from core.training.optim import Average, make_optimiser
@@ -75,8 +77,9 @@ def run_training(
         preflight.check_recipe(recipe, world)
         material = open_material(recipe, find)
         preflight.check_data(recipe, material.examples, material.skipped)
-        preflight.check_room(recipe, material.plan, out, world)
-        for line in preflight.describe(recipe, world, material.plan, material.examples, material.held_out):
+        need = forecast(recipe, material.plan.config, world, material.examples.batch([Draw(0)]))
+        preflight.check_room(recipe, need, out, world)
+        for line in preflight.describe(recipe, need, world, len(material.examples), len(material.held_out)):
             speak(line)
         if material.skipped:
             speak(f"{len(material.skipped)} pairs are left out: see {out / SKIPPED}")
@@ -146,7 +149,18 @@ def _pieces(recipe: Recipe, folder: Path, find: Callable[[str], Path]) -> Materi
         for paths in (seen, unseen)
     )
     mark = hashlib.sha256(repr([(path.name, path.stat().st_size) for path in shards]).encode()).hexdigest()
-    return Material(plan, examples, held_out, (), mark, {"pieces": len(examples.pieces)})
+    return Material(plan, examples, held_out, (), mark, {"pieces": len(examples.pieces), **_taste(folder)})
+
+
+def _taste(folder: Path) -> dict[str, Any]:
+    """The taste that was found with the pieces in `folder`, for the model's card; nothing where there is none."""
+    path = folder / f"{TASTE}.json"
+    if not path.is_file():
+        return {}
+    try:
+        return {TASTE: json.loads(path.read_text(encoding="utf-8"))}
+    except (OSError, ValueError) as err:
+        raise TrainingError(f"{path} can't be read ({err}); delete {folder} and make the lessons again") from err
 
 
 def _ready(recipe: Recipe, world: World, out: Path, material: Material, built: Built) -> Training:
