@@ -24,8 +24,9 @@ import numpy.typing as npt
 
 from gvm_plugin.dataset.options import TYPES
 
-MAX_SURE: Final = 0.8
+MAX_SURE: Final = 0.6
 BAR_LEVEL: Final = 20  # grey below which a row is black
+WHITE_LEVEL: Final = 238
 _WIDTH, _HEIGHT = 160, 90
 
 
@@ -77,7 +78,7 @@ def describe(rgb: npt.NDArray[np.uint8]) -> Style:
     shown = inside @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     blocks = shown[: len(shown) // 5 * 5, :].reshape(-1, 5, _WIDTH // 5, 5).std(axis=(1, 3))
     means = shown[: len(shown) // 5 * 5, :].reshape(-1, 5, _WIDTH // 5, 5).mean(axis=(1, 3))
-    bright = means > BAR_LEVEL  # what is black is flat in every film
+    bright = (means > BAR_LEVEL) & (means < WHITE_LEVEL)  # what is black or blown out is flat in every film
     high, low = inside.max(axis=2), inside.min(axis=2)
     return Style(
         flat=float((blocks[bright] < 1.5).mean()) if bright.any() else 0.0,
@@ -89,16 +90,17 @@ def describe(rgb: npt.NDArray[np.uint8]) -> Style:
 
 def guess(traits: Traits) -> Guess:
     """The type that fits best, and how sure that is."""
+    cuts = traits.cuts_per_minute
     points = {
-        "animation": 4.0 * max(0.0, traits.flat - 0.12) + 0.8 * max(0.0, traits.saturation - 0.35),
-        "music video": 0.25 * traits.music + 0.03 * min(traits.cuts_per_minute, 30) - 0.8 * traits.speech,
+        "animation": 5.0 * max(0.0, traits.flat - 0.07) + 0.5 * max(0.0, traits.saturation - 0.4),
+        "music video": 0.1 * traits.music + 0.035 * min(max(cuts - 14, 0), 25) - 0.8 * traits.speech,
         "vlog": 1.6 * min(traits.speech, 0.6) - 2.0 * min(traits.bars, 0.1),
         "film": 4.0 * min(traits.bars, 0.15) + 0.6 * max(0.0, 0.45 - traits.brightness),
-        "documentary": 0.55 - 0.03 * min(traits.cuts_per_minute, 20) + 0.3 * min(traits.speech, 0.5) - 2 * traits.bars,
+        "documentary": 0.55 - 0.02 * min(cuts, 20) + 0.3 * min(traits.speech, 0.5) - 2.0 * traits.bars,
     }
     ranked = sorted(TYPES, key=lambda name: points[name], reverse=True)
     ahead = points[ranked[0]] - points[ranked[1]]
-    return Guess(ranked[0], round(min(MAX_SURE, 0.2 + 1.5 * max(0.0, ahead)), 2))
+    return Guess(ranked[0], round(min(MAX_SURE, 0.2 + 0.4 * max(0.0, ahead)), 2))
 
 
 def type_of_folder(path: Path, above: Path | None = None) -> str | None:
