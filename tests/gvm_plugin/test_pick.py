@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from gvm_plugin import cuesheet, cuesheet_reader, picking
+from gvm_plugin.edit_list import read_edit
+from gvm_plugin.edit_score import EditJob, score_edit
 from gvm_plugin.folder import list_films, score_folder
 from gvm_plugin.generators import Audio, CueRequest, CueTake, ToneGenerator
 from gvm_plugin.options import ScoreOptions
@@ -21,6 +23,7 @@ from gvm_plugin.report import VideoReport, write_report
 from gvm_plugin.score import Score, render, score_video
 from gvm_plugin.timeline import SAMPLE_RATE as RATE
 from gvm_plugin.timeline import Span
+from gvm_plugin.worker_jobs import score_to_json
 
 ClipFactory = Callable[..., Path]
 TONE = ScoreOptions(model="tone", music_only=True)
@@ -247,3 +250,34 @@ def test_a_forecast_counts_takes_and_what_earlier_films_took(film: Path) -> None
     spent = made.report.timings
     more = 7 * (spent["generate"] + spent["choose"]) / 60
     assert minutes(takes=8) - minutes() == pytest.approx(more, rel=1e-6)
+
+
+def test_an_edit_gets_another_take_in_the_place_of_a_faulty_one(film: Path, tmp_path: Path) -> None:
+    clip = {"file": str(film), "start": 0, "end": 8, "source": "0"}
+    edit = read_edit({"fps": 24, "size": [128, 72], "duration": 8, "clips": [clip]})
+    said: list[str] = []
+
+    def job(generator: Spoiled, **options: object) -> EditJob:
+        wanted = ScoreOptions(model="tone", **options)  # type: ignore[arg-type]
+        return EditJob(edit, "project", wanted, tmp_path, generator, lambda stage, share: None, said.append)
+
+    made = score_edit(job(Spoiled({1: with_hole})))
+    assert [take.number for take in made.takes["A"]] == [2]
+    assert said == ["cue A: take 1 rejected: it is silent for 3.0 s; take 2 is used"]
+    made = score_edit(job(Spoiled({1: with_hole}), takes=2))
+    assert [take.number for take in made.takes["A"]] == [2, 1]  # the one to be heard comes first
+    assert score_to_json(made)["cues"][0]["takes"][1]["faults"] == ["it is silent for 3.0 s"]
+
+
+def test_a_clip_of_moviepy_gets_another_take_too() -> None:
+    from moviepy import VideoClip
+
+    from gvm_plugin.moviepy_fx import score_clip
+
+    def frame(seconds: float) -> np.ndarray:
+        return np.full((36, 64, 3), 60 + 20 * (seconds >= 4), np.uint8)
+
+    music = score_clip(VideoClip(frame, duration=8).with_fps(12), TONE, Spoiled({1: with_hole}), None)
+    assert music.sheet.cues[0].take == 2
+    assert "cue A: take 1 rejected: it is silent for 3.0 s; take 2 is used" in music.warnings
+    music.close()
