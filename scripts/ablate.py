@@ -72,16 +72,16 @@ VARIANTS = {
 class Budget:
     """What every variant gets. heard: held-out scenes that music is made for; scenes: that the loss is taken of."""
 
-    steps: int = 360
+    steps: int = 240
     batch: int = 8
     window_seconds: float = 8.0
     dim: int = 128
     layers: int = 3
-    heads: int = 8
+    heads: int = 4
     width: int = 48
-    heard: int = 24
-    scenes: int = 160
-    places: tuple[float, ...] = (0.0, 0.5, 1.0)
+    heard: int = 20
+    scenes: int = 120
+    places: tuple[float, ...] = (0.0, 0.7)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,23 +163,26 @@ def run_variant(
     name: str, budget: Budget, pairs: Path, codec: Path, work: Path, seed: int, variant: Variant | None = None
 ) -> dict[str, Any]:
     """Train and measure one variant; its row, which is also kept in `work`."""
+    from core import checkpoint
     from core.training.start import open_material
 
     variant = variant or VARIANTS[name]
     kept = work / f"{name}-seed-{seed}.json"
     settings = json.loads(json.dumps({**dataclasses.asdict(budget), **dataclasses.asdict(variant)}))
-    if kept.exists():
-        row: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-        if row["settings"] == settings:
-            return row
+    row: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     recipe = recipe_of(variant, budget, pairs, codec, seed)
     material = open_material(recipe)
     seen, unseen = material.examples, material.held_out
     if variant.tubelet > 1:
         seen, unseen = Tubelets(seen, variant.tubelet), Tubelets(unseen, variant.tubelet)  # type: ignore[arg-type]
-    model, seconds = train_variant(recipe, material.plan, seen, work / f"{name}-seed-{seed}", seed)
-    losses = held_out_losses(model, unseen, budget.places, budget.scenes)  # type: ignore[arg-type]
-    row = {"name": name, "seed": seed, "settings": settings, **row_of(losses, model), "seconds": seconds}
+    folder = work / f"{name}-seed-{seed}"
+    if row.get("settings") != settings:
+        model, seconds = train_variant(recipe, material.plan, seen, folder, seed)
+        losses = held_out_losses(model, unseen, budget.places, budget.scenes)  # type: ignore[arg-type]
+        row = {"name": name, "seed": seed, "settings": settings, **row_of(losses, model), "seconds": seconds}
+    elif row.get("cmr"):
+        return row
+    model, _, _ = checkpoint.load(folder / "model")
     row |= correspondence_of(model, unseen, codec, budget)
     work.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(row, indent=2) + "\n", encoding="utf-8")
@@ -190,6 +193,7 @@ def train_variant(recipe: Recipe, plan: Any, seen: Any, folder: Path, seed: int)
     """The variant's averaged weights after the recipe's steps, and the seconds it took."""
     import torch
 
+    from core import checkpoint
     from core.training import preflight
     from core.training.checkpoints import State
     from core.training.devices import World
@@ -218,6 +222,8 @@ def train_variant(recipe: Recipe, plan: Any, seen: Any, folder: Path, seed: int)
     with state.average.inside(model):
         averaged = {key: value.clone() for key, value in model.state_dict().items()}
     model.load_state_dict(averaged)
+    card = checkpoint.ModelCard(folder.name, "CC0-1.0", True, "scripts/ablate.py", {"steps": recipe.schedule.steps})
+    checkpoint.save(model, card, folder / "model", dtype=None)
     return model, seconds
 
 
@@ -328,6 +334,10 @@ def main() -> None:
     names = args.variants.split(",")
     if unknown := set(names) - set(VARIANTS):
         parser.error(f"there is no variant {sorted(unknown)[0]}; there are {', '.join(VARIANTS)}")
+
+    from core.training.start import keep_freed_memory
+
+    keep_freed_memory()
     budget = Budget(steps=args.steps)
     seeds = [int(seed) for seed in args.seeds.split(",")]
     rows = ablate(names, seeds, budget, args.pairs, args.codec, args.work, lambda line: print(line, flush=True))

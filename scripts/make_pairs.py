@@ -82,15 +82,20 @@ def features_path(name: str) -> str:
 
 
 def make_pairs(
-    sounds: Path, codec: Path, out: Path, processes: int = 1, told: Callable[[str], None] | None = None
+    sounds: Path,
+    codec: Path,
+    out: Path,
+    processes: int = 1,
+    told: Callable[[str], None] | None = None,
+    most: int | None = None,
 ) -> int:
-    """Write the data set of all shards in `sounds` into `out`; how many pairs it has."""
+    """Write the data set of all shards in `sounds`, or of the first `most`, into `out`; how many pairs it has."""
     import numpy as np
 
     from core.training.codec import codec_info
     from core.training.manifest import write_dataset
 
-    shards = sorted(sounds.glob("sound-*.npz"))
+    shards = sorted(sounds.glob("sound-*.npz"))[:most]
     jobs = [(shard, codec, out) for shard in shards]
     with ExitStack() as stack:
         pool = stack.enter_context(get_context("spawn").Pool(processes)) if processes > 1 else None

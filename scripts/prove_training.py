@@ -45,14 +45,18 @@ if TYPE_CHECKING:
 class Plan:
     """How much of everything.
 
-    heard: held-out scenes that music is made for. codec, settings: of the codec's recipe and the training's.
+    heard: held-out scenes that music is made for. processes: for corpus and codes. codec, settings: of the codec's
+    recipe and the training's.
     """
 
     scenes: int = 2000
     codec: dict[str, Any] = dataclasses.field(default_factory=lambda: {"minutes": 16.0})
-    train_minutes: float = 38.0
+    train_minutes: float = 42.0
     heard: int = 80
-    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    processes: int = 1
+    settings: dict[str, Any] = dataclasses.field(
+        default_factory=lambda: {"model": {"decoder": {"dim": 192, "layers": 5, "heads": 6}}}
+    )
 
 
 QUICK = Plan(
@@ -81,11 +85,12 @@ def prove(work: Path, sounds: Path, plan: Plan, docs: Path, told: Callable[[str]
 
     codec, pairs, run = work / "codec", work / "pairs", work / "run"
     if plan.scenes:
-        timed("corpus", lambda: make_sound_corpus.build_corpus(plan.scenes, sounds, processes=2))
+        timed("corpus", lambda: make_sound_corpus.build_corpus(plan.scenes, sounds, plan.processes))
     else:
         timed("corpus", lambda: quick_corpus(sounds))
     timed("codec", lambda: train_codec(sounds, codec, plan, told))
-    timed("pairs", lambda: make_pairs.make_pairs(sounds, codec, pairs, processes=2 if plan.scenes else 1))
+    shards = -(-plan.scenes // make_sound_corpus.SHARD) or None
+    timed("pairs", lambda: make_pairs.make_pairs(sounds, codec, pairs, plan.processes, told, shards))
     timed("training", lambda: train_model(pairs, codec, run, plan, told))
     told("measuring ...")
     figures = measure(run, pairs, plan, docs)
@@ -252,13 +257,18 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=Plan.scenes)
     parser.add_argument("--codec-minutes", type=float, default=16.0)
     parser.add_argument("--train-minutes", type=float, default=Plan.train_minutes)
+    parser.add_argument("--processes", type=int, default=2, help="for corpus and codes; the trainings take one core")
     parser.add_argument("--quick", action="store_true")
     args = parser.parse_args()
-    plan = Plan(args.scenes, {"minutes": args.codec_minutes}, args.train_minutes)
+
+    from core.training.start import keep_freed_memory
+
+    plan = Plan(args.scenes, {"minutes": args.codec_minutes}, args.train_minutes, processes=args.processes)
     sounds = args.sounds
     if args.quick:
         plan, sounds = QUICK, args.work / "sound"
     docs = args.docs or args.work / "docs"
+    keep_freed_memory()
     print(json.dumps(prove(args.work, sounds, plan, docs, lambda line: print(line, flush=True))))
 
 

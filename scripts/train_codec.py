@@ -27,7 +27,9 @@ def main() -> None:
     import torch
 
     from core.training.codec import SMALL_CODEC, CodecRecipe, train_codec
+    from core.training.start import keep_freed_memory
 
+    keep_freed_memory()
     torch.set_num_threads(args.threads)
     report = train_codec(
         args.sounds,
