@@ -17,9 +17,9 @@ from typing import Final
 from gvm_plugin.dataset.options import CHECKS, BuildOptions
 from gvm_plugin.timeline import Span
 
-SPEECH_SECONDS: Final = 0.8
+SPEECH_SECONDS: Final = 0.4
 SPEECH_MARGIN: Final = 0.25
-MAX_BLIPS: Final = 0.03
+MAX_BLIPS: Final = 0.02
 TEXT_SECONDS: Final = 3.0
 ROOM: Final = 0.25  # seconds left at the end of a pair, for it may begin as late as with the next picture
 

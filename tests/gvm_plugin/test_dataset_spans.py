@@ -33,7 +33,7 @@ def test_speech_and_captions_are_left_out() -> None:
 
 
 def test_a_piece_with_many_blips_of_speech_is_left_out() -> None:
-    blips = [Span(at, at + 0.5) for at in range(2, 28, 4)]
+    blips = [Span(at, at + 0.3) for at in range(2, 28, 4)]
     assert not plan_pieces(30, [Span(0, 30)], blips, [], BuildOptions()).pieces
     assert plan_pieces(30, [Span(0, 30)], blips[:1], [], BuildOptions()).pieces
 
@@ -65,7 +65,7 @@ def test_pieces_and_what_is_dropped_tile_the_film(
         assert options.least - 1e-6 <= piece.duration <= options.seconds + 1e-6
         assert share(piece, music) == pytest.approx(1, abs=1e-6)
         assert not any(piece.overlap(each) > 1e-6 for each in text if each.duration >= 3)
-        assert not any(piece.overlap(each) > 1e-6 for each in speech if each.duration >= 0.8)
+        assert not any(piece.overlap(each) > 1e-6 for each in speech if each.duration >= 0.4)
 
 
 def test_sets_of_spans() -> None:
