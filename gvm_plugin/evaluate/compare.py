@@ -19,7 +19,7 @@ import numpy.typing as npt
 from core.errors import MediaError
 from gvm_plugin.evaluate import resemblance
 from gvm_plugin.evaluate.fit import hit_error_ms, measure_free, strong_cuts
-from gvm_plugin.evaluate.material import MONO_RATE, hear, watch, work_folder
+from gvm_plugin.evaluate.material import MONO_RATE, hear, learned_from_starter, watch, work_folder
 from gvm_plugin.evaluate.metrics import FITTING, KLD, MUSICAL, Metric, fad_metric, kld_metric
 from gvm_plugin.evaluate.statistics import Difference, Estimate, chance_rank, mean, paired, ranks, share
 from gvm_plugin.evaluate.systems import Matches, films_in, match
@@ -172,8 +172,18 @@ def compare(
         metrics=metrics,
         reference=REFERENCE if reference is not None else None,
         baseline=base,
-        notes=_notes(finished, heard, real, ears),
+        notes=(*_notes(finished, heard, real, ears), *_bias(model)),
         evaluator_sha256=model.sha256,
+    )
+
+
+def _bias(model: FitModel) -> tuple[str, ...]:
+    """What the evaluator that ships leans to."""
+    if not learned_from_starter(model):
+        return ()
+    return (
+        "CMR and TA: this evaluator learned how pictures are followed from the starter's own composer, which favours "
+        "music that follows them so; set the measures without a model, and listeners, beside them",
     )
 
 

@@ -133,10 +133,16 @@ def watch(
 
 def encoder_key(model: FitModel) -> str:
     """Under which analyses are kept. An evaluator that sees with the starter's eyes shares them with scored folders."""
-    from core.vision.descriptors import PatchDescriptors
     from gvm_plugin.models import find_model
 
-    return find_model("starter").sha256 if isinstance(model.open_encoder(), PatchDescriptors) else model.sha256
+    return find_model("starter").sha256 if learned_from_starter(model) else model.sha256
+
+
+def learned_from_starter(model: FitModel) -> bool:
+    """Is it told of pictures what the starter is, as the evaluator that ships is?"""
+    from core.vision.descriptors import PatchDescriptors
+
+    return isinstance(model.open_encoder(), PatchDescriptors)
 
 
 def hear(path: Path, film_seconds: float, folder: Path, speech: bool = True) -> Music:

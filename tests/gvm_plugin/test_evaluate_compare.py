@@ -178,6 +178,27 @@ def test_against_a_reference_the_nearer_system_has_the_lower_fad_and_kld(
     assert not any("come out too large" in note for note in result.notes)  # 128 embeddings of 4 dimensions are enough
 
 
+def test_a_real_embedder_with_weights_from_a_folder(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the command's words to FAD: a tiny EnCodec with random weights, saved as Hugging Face saves it."""
+    from safetensors.torch import save_file
+
+    from core.codecs.encodec_files import build
+    from tests.core.codec_fixtures import TINY, random_state
+
+    save_file(random_state(TINY), tmp_path / "model.safetensors")
+    build(TINY).config.save_pretrained(tmp_path)
+    monkeypatch.setattr(resemblance, "_RESAMPLES", 20)
+    systems = {"off": place / "off"}
+    given = (f"encodec={tmp_path}",)
+    result = compare(place / "films", systems, reference=place / "on", embedders=given, model=MODEL, baseline="off")
+    assert result.metrics[0].key == "fad_encodec"
+    assert value(result, "off", "fad_encodec").value > 0
+    with pytest.raises(ModelError, match=r"gone isn't there; name the file or folder with the weights of encodec"):
+        compare(place / "films", systems, reference=place / "on", embedders=("encodec=gone",), model=MODEL)
+
+
 def test_fad_of_pieces_is_that_of_all_their_embeddings() -> None:
     from core.evaluation.frechet import frechet_distance
 
