@@ -50,7 +50,7 @@ _TAKE_COLUMNS: Final = (
     ("follows", "Follows", "Correlation of the picture's activity with the music's energy"),
     ("accents", "Accents", "Onset strength on the cuts; 1 is chance"),
     ("hits", "Hits", "Median error of the hit points"),
-    ("score", "Score", "All of it; only differences within a cue mean something"),
+    ("score", "Score", "All of it, beside the take that is used: 1 is about what takes differ by"),
 )
 
 
@@ -321,6 +321,7 @@ def _choice_row(choice: Choice) -> dict[str, Any]:
     def shown(value: float | None, form: str) -> str:
         return "" if value is None else _minus(form.format(value))
 
+    best = next((take.score for take in choice.takes if take.number == choice.take), None) or 0.0
     takes = [
         {
             "number": take.number,
@@ -328,14 +329,17 @@ def _choice_row(choice: Choice) -> dict[str, Any]:
             "fit": shown(take.cmr, "{:+.2f}"),
             "in_time": shown(take.ta, "{:.2f}"),
             "follows": shown(take.activity_energy_r, "{:+.2f}"),
-            "accents": shown(take.cut_accent_lift, "× {:.2f}"),
-            "hits": shown(take.hit_error_ms, "{:.0f} ms"),
-            "score": shown(take.score, "{:+.2f}"),
+            "accents": shown(take.cut_accent_lift, "×\N{NO-BREAK SPACE}{:.2f}"),
+            "hits": shown(take.hit_error_ms, "{:.0f}\N{NO-BREAK SPACE}ms"),
+            "score": shown(None if take.score is None else take.score - best, "{:+.2f}"),
             "verdict": ", ".join(take.faults),
         }
         for take in choice.takes
     ]
-    return {"cue": clean(choice.cue), "take": choice.take, "by": choice.by, "why": clean(choice.why), "takes": takes}
+    why = choice.why
+    if choice.by == "hand":
+        why = "; although ".join(filter(None, [why, " and ".join(f for t in choice.takes for f in t.faults)]))
+    return {"cue": clean(choice.cue), "take": choice.take, "by": choice.by, "why": clean(why), "takes": takes}
 
 
 def _hit_row(hit: HitError) -> dict[str, str]:
