@@ -92,6 +92,23 @@ def correlation(
     return np.asarray([[float((a * b).mean()) for b in heard] for a in seen])
 
 
+def out_of_step(
+    fit: FitModel, pictures: list[PictureFeatures], sounds: list[npt.NDArray[np.float32]]
+) -> dict[str, Any]:  # fmt: skip
+    """AUC of the own music against itself turned round by 4 s or more (four times each film), over the whole film."""
+    from core.training.evaluator_check import auc
+
+    rng = np.random.default_rng(0)
+    scores: dict[str, tuple[list[float], list[float]]] = {"ta": ([], []), "cmr": ([], [])}
+    for picture, sound in zip(pictures, sounds, strict=True):
+        seconds = len(sound) / RATE
+        for index, shift in enumerate([0.0, *rng.uniform(4, seconds - 4, 4)]):
+            found = fit.score(picture, np.roll(sound, round(shift * RATE)), RATE)
+            for name, value in (("ta", found.ta), ("cmr", found.cmr)):
+                scores[name][min(index, 1)].append(value)
+    return {f"auc_{name}": round(auc(np.asarray(own), np.asarray(away)), 3) for name, (own, away) in scores.items()}
+
+
 def on_footage(fit: FitModel, clips: Path, patterns: list[str], baseline: bool) -> dict[str, Any]:
     """Ranks on real films, for each pattern of where their music lies."""
     films = sorted(p for p in clips.iterdir() if p.suffix.lower() in {".mp4", ".mov", ".mkv", ".webm"})
@@ -103,6 +120,7 @@ def on_footage(fit: FitModel, clips: Path, patterns: list[str], baseline: bool) 
             "cmr": ranked(fit.matrix(pictures, list(sounds), RATE)),
             "ta": ranked(fit.matrix_ta(pictures, list(sounds), RATE)),
         }
+        found[pattern]["out_of_step"] = out_of_step(fit, pictures, sounds)
         if baseline:
             found[pattern]["activity_onset_correlation"] = ranked(correlation(pictures, sounds))
     return found
