@@ -249,7 +249,8 @@ class FitModel:
 def plan(start: float, end: float, rate: float) -> list[tuple[float, float]]:
     """Windows of at most 30 s, every 15 s; the last one ends with the film. Lengths are whole positions at `rate`."""
     length = _whole(min(LONGEST_SECONDS, end - start), rate)
-    count = max(1, int(np.ceil((end - start - length) / _STEP_SECONDS - 1e-9)) + 1)
+    spare = _whole(end - start - length, rate)  # what is less than a position makes no window of its own
+    count = max(1, int(np.ceil(spare / _STEP_SECONDS - 1e-9)) + 1)
     begins = [start + index * _STEP_SECONDS for index in range(count - 1)]
     last = start if count == 1 else start + _whole(end - length - start, rate)
     return [(begin, begin + length) for begin in [*begins, last]]
