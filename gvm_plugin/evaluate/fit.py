@@ -100,7 +100,7 @@ def evaluate_fit(
         measures=measures,
         hits_from=hits_from,
         weakest=weakest_stretch(fit.curve_times, fit.curve, heard.common),
-        speech=heard.speech,
+        speech=heard.speech if heard.voice_note else (),
         notes=(*_notes(heard, sound is None), *unread),
         analysis=analysis,
         evaluator_sha256=model.sha256,

@@ -33,7 +33,8 @@ MONO_RATE: Final = 16_000  # Hz, of what the evaluator hears
 SILENT: Final = 1e-4  # of full scale (-80 dBFS): music whose peaks lie lower has nothing to measure
 LEAST_SHARE: Final = 0.5  # of the film that music has to cover to be compared
 SAME_LENGTH_SECONDS: Final = 0.5  # a difference of length up to this is none worth a word
-SPEECH_SHARE: Final = 0.05  # of the sound: with more, the figures are those of music and speech together
+SPEECH_SHARE: Final = 0.05  # of a film's sound: with more, the figures are those of music and speech together
+SINGING_SHARE: Final = 0.3  # of music: below that, what sounds like a voice may as well be a fiddle or a lead synth
 LONGEST_SECONDS: Final = 6 * 3600.0  # of music that is read at all
 
 Mono = npt.NDArray[np.float32]  # [N] at MONO_RATE
@@ -44,7 +45,8 @@ class Music:
     """Sound as it was heard beside a film of `film_seconds`.
 
     path: the person's file. wav: its beginning, as long as the film at most, 48 kHz stereo. mono [N]: the same at
-    MONO_RATE. seconds: how long the whole of it is. speech: where somebody speaks or sings in it.
+    MONO_RATE. seconds: how long the whole of it is. speech: where somebody speaks or sings in it. of_film: it comes
+    with a picture.
     """
 
     path: Path
@@ -54,6 +56,7 @@ class Music:
     film_seconds: float
     speech: tuple[Span, ...] = ()
     warnings: tuple[str, ...] = ()
+    of_film: bool = False
 
     @property
     def common(self) -> float:
@@ -72,9 +75,10 @@ class Music:
     def voice_note(self) -> str:
         """What there is to say of voices in it; empty where there are next to none."""
         talking = sum(span.duration for span in self.speech) / max(self.common, 1e-3)
-        if talking <= SPEECH_SHARE:
+        if talking <= (SPEECH_SHARE if self.of_film else SINGING_SHARE):
             return ""
-        return f"somebody speaks or sings in {talking:.0%} of it: the figures are those of voice and music together"
+        told = f"somebody speaks or sings in {100 * talking:.0f} % of it"
+        return f"{told}: the figures are those of voice and music together"
 
     def whole(self) -> Mono:
         """The beginning as mono [N] at 48 kHz."""
@@ -173,7 +177,7 @@ def hear(path: Path, film_seconds: float, folder: Path, speech: bool = True) -> 
         raise MediaError(f"{_shown(path)}: is silent, so there is nothing to measure; choose another file")
     whole = heard if heard < limit - SAME_LENGTH_SECONDS else max(heard, _header_seconds(info.duration, heard))
     spans = voice.spans(heard) if voice is not None else ()
-    return Music(path, wav, np.concatenate(mono), whole, film_seconds, spans, tuple(warnings))
+    return Music(path, wav, np.concatenate(mono), whole, film_seconds, spans, tuple(warnings), info.video_index >= 0)
 
 
 @contextmanager

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.floating]
 
 _HIGHEST: Final = 94.0  # of 100, of a curve's peak
+_LEAST_TOP: Final = 0.5
 _MOST_POINTS: Final = 1200  # of a curve as drawn
 _MOST_WINDOWS: Final = 40  # whose edges are drawn
 _HUES: Final = (28, 235, 150, 320, 95, 265, 190, 60)  # OKLCH, of systems in order; the reference is grey
@@ -93,7 +94,7 @@ def write_comparison_page(comparison: Comparison, path: Path, title: str, comman
                     "header": table.header,
                     "rows": [
                         [
-                            {"text": clean(cell), "best": column < len(table.best) and table.best[column] == number}
+                            _cell(cell, column < len(table.best) and table.best[column] == number)
                             for column, cell in enumerate(row)
                         ]
                         for number, row in enumerate(table.rows)
@@ -174,8 +175,15 @@ def _report(
 
 
 def _top(curves: Sequence[Floats]) -> float:
-    """The highest value of several curves, which are drawn to the same scale from nought."""
-    return max((float(np.max(values)) for values in curves if len(values)), default=1.0) or 1.0
+    """What the top of several TA curves stands for: their highest, but no less than half, so that poor looks poor."""
+    return max([_LEAST_TOP, *(float(np.max(values)) for values in curves if len(values))])
+
+
+def _cell(text: str, best: bool) -> dict[str, Any]:
+    """A cell as lines: value, [interval], p."""
+    value, bracket, rest = clean(text).partition(" [")
+    interval, _, p = rest.partition(", p ")
+    return {"value": value, "interval": f"[{interval}" if bracket else "", "p": f"p {p}" if p else "", "best": best}
 
 
 def _path(times: Floats, values: Floats, lanes: Lanes, top: float) -> str:

@@ -62,7 +62,7 @@ def fit_rows(result: FilmFit) -> list[Row]:
         windows = tuple(sorted(sorted(windows, key=lambda window: window.cmr)[:MOST_WINDOWS], key=lambda w: w.start))
     for window in windows:
         place = f"{timecode(window.start)}-{timecode(window.end)}"
-        rows.append((place, f"{window.cmr:.3f}", f"TA {window.ta:.3f}"))
+        rows.append((place, f"CMR {window.cmr:.3f}", f"TA {window.ta:.3f}"))
     return rows
 
 
@@ -136,7 +136,7 @@ def _retrieval_table(comparison: Comparison) -> Table:
         if found is not None:
             by_chance = f"{1 / found.pool:.2f}, {found.chance_rank:.1f}"
             row = (FIRST.write_estimate(found.first), RANK.write_estimate(found.rank), by_chance)
-        rate = "–" if each.duplicate_rate is None else f"{each.duplicate_rate:.0%}"
+        rate = "–" if each.duplicate_rate is None else f"{100 * each.duplicate_rate:.0f} %"
         rows.append((each.name, *row, rate))
     return Table(
         "Does a film find its own music among all of the system's?",
@@ -320,7 +320,7 @@ def comparison_to_json(comparison: Comparison) -> str:
 
 
 def _higher_than(percentile: float) -> str:
-    return f"higher than {percentile:.0f} % of mismatched pairs" if math.isfinite(percentile) else ""
+    return f"higher than {min(int(percentile), 99)} % of mismatched pairs" if math.isfinite(percentile) else ""
 
 
 def _pair(span: Span | None) -> list[float] | None:
