@@ -9,9 +9,11 @@ film, so that a take can be heard against the one it follows.
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from gvm_plugin.cache import StoredTake
@@ -60,8 +62,7 @@ def pick_takes(
     work = _Picking(maker, dict(takes), judge, neighbours or maker.sheet.sounding)
     sheet = maker.sheet
     for index, cue in enumerate(sheet.sounding):
-        tell(index / len(sheet.sounding))
-        work.settle(cue)
+        work.settle(cue, partial(_part, tell, index, len(sheet.sounding)))
     chosen = {choice.cue: choice.take for choice in work.choices}
     cues = tuple(cue if cue.silent else replace(cue, take=chosen[cue.id]) for cue in sheet.cues)
     told = [line for choice in work.choices for line in notes(choice)]
@@ -71,6 +72,8 @@ def pick_takes(
         and all(len(c.takes) < 2 and c.by != "hand" for c in work.choices)
     ):
         told.append("pick is best, but there is one take to pick from; ask for more with --takes")
+    if work.extra and maker.generator.slow:
+        told.append(f"{work.extra} more take{'s' * (work.extra > 1)} took {work.retry_seconds / 60:.1f} minutes")
     asked = Counter(name for name, _ in takes)
     delivered = {id: take for id, take in work.takes.items() if asked[id[0]] > 1 or id[1] == chosen[id[0]]}
     return Picked(replace(sheet, cues=cues), delivered, tuple(work.choices), tuple(told), work.extra)
@@ -86,25 +89,30 @@ class _Picking:
     neighbours: Sequence[Cue]
     choices: list[Choice] = field(default_factory=list)
     extra: int = 0
+    retry_seconds: float = 0.0
 
-    def settle(self, cue: Cue) -> None:
+    def settle(self, cue: Cue, tell: Callable[[float], None]) -> None:
         """Decide on a cue; make other takes of it where none is fit to be heard."""
+        tell(0.0)
         settings = self.maker.sheet.settings
         numbers = sorted(number for name, number in self.takes if name == cue.id)
         if cue.take is not None:
-            known = [self._figures(cue, cue.take, len(numbers) > 1)]
-            self.choices.append(Choice(cue.id, cue.take, "hand", "chosen in the cue sheet", tuple(known)))
+            known = scored([self._figures(cue, number, len(numbers) > 1) for number in numbers])
+            self.choices.append(Choice(cue.id, cue.take, "hand", "chosen in the cue sheet", known))
             return
         figures = [self._figures(cue, number, len(numbers) > 1) for number in numbers]
         slow = self.maker.generator.slow
         retries = 0 if settings.no_gate else MOST_RETRIES_SLOWLY if slow else MOST_RETRIES
-        while retries and all(take.faults for take in figures) and numbers[-1] < MAX_TAKES:
+        for done in range(retries):
             number = numbers[-1] + 1
+            if number > MAX_TAKES or not all(take.faults for take in figures):
+                break
             log.info("cue %s: %s; making take %d", cue.id, " and ".join(figures[-1].faults), number)
-            self.takes.update(self.maker.make(lambda share: None, [(cue.id, number)]))
+            started = time.monotonic()
+            self.takes.update(self.maker.make(partial(_part, tell, done, retries), [(cue.id, number)]))
+            self.retry_seconds += time.monotonic() - started
             numbers.append(number)
             figures.append(self._figures(cue, number, len(numbers) > 1))
-            retries -= 1
             self.extra += 1
         self.choices.append(choose(cue.id, scored(figures), settings.pick))
 
@@ -158,6 +166,11 @@ class _Picking:
             before if before is not None and meet(before, cue, sheet) else None,
             after if after is not None and meet(cue, after, sheet) else None,
         )
+
+
+def _part(tell: Callable[[float], None], index: int, count: int, share: float) -> None:
+    """Tell that `share` of part `index` of `count` is done."""
+    tell((index + share) / count)
 
 
 def _long(*cues: Cue) -> bool:

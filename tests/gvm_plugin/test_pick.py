@@ -127,8 +127,9 @@ def test_where_all_fail_the_least_bad_is_kept_loudly(film: Path) -> None:
 
 def test_a_slow_model_makes_one_more_and_no_gate_makes_none(film: Path) -> None:
     slow = Spoiled(dict.fromkeys(range(1, 9), with_hole), slow=True)
-    score(film, slow)
+    told = score(film, slow).report.warnings
     assert [number for _, number in slow.asked] == [1, 2]
+    assert any(line.startswith("1 more take took 0.") for line in told)
     free = Spoiled({1: with_hole})
     made = score(film, free, "free", no_gate=True)
     assert free.asked == [("A", 1)] and made.sheet.cues[0].take == 1
@@ -182,6 +183,7 @@ def test_a_take_chosen_by_hand_is_never_overruled(film: Path) -> None:
     again = render(made.outputs.sheet, generator=generator)
     assert generator.asked == []
     assert again.sheet.cues[0].take == 1 and again.report.choices[0].by == "hand"
+    assert [take.number for take in again.report.choices[0].takes] == [1, 2]
     assert any("take 1 was chosen in the cue sheet and is kept, although" in line for line in again.report.warnings)
     assert cuesheet_reader.read(made.outputs.sheet).cues[0].take == 1
 
