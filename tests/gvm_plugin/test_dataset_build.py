@@ -173,9 +173,10 @@ def test_what_cant_be_used_is_listed_and_stops_no_other(
 
 
 def test_a_killed_run_goes_on_and_gives_the_same_folder(films: Path, tmp_path: Path) -> None:
+    two = [str(films / "a.mov"), str(films / "vlogs" / "c.mov")]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    arguments = [sys.executable, "-m", "gvm_plugin", "dataset", "build", str(films), *SETTINGS, "--out"]
-    assert run(["dataset", "build", str(films), "--out", str(whole), *SETTINGS]) == 0
+    arguments = [sys.executable, "-m", "gvm_plugin", "dataset", "build", *two, *SETTINGS, "--out"]
+    assert run(["dataset", "build", *two, "--out", str(whole), *SETTINGS]) == 0
     process = subprocess.Popen([*arguments, str(killed)], cwd=Path(__file__).resolve().parents[2])
     until = time.monotonic() + 60
     while not list((killed / "clips").glob("*.mp4")) and time.monotonic() < until and process.poll() is None:
@@ -183,7 +184,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_folder(films: Path, tmp_path: P
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert list((killed / "clips").glob("*.mp4")) and not (killed / "manifest.jsonl").exists()
-    assert run(["dataset", "build", str(films), "--out", str(killed), *SETTINGS]) == 0
+    assert run(["dataset", "build", *two, "--out", str(killed), *SETTINGS]) == 0
     there = contents(killed)
     assert not [name for name in there if name.endswith(".partial")]
     assert there.keys() == contents(whole).keys()
