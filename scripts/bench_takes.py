@@ -7,8 +7,9 @@ activity-energy correlation, accents on the cuts and error of the hit points by 
 evaluator alone, by the counted figures alone, and by both (what `--pick best` does), and what was chosen is averaged
 over cues. A figure that wasn't chosen by says whether choosing brings more than its own noise: look at the counted
 figures in the row `evaluator` and at CMR and TA in the row `sync`. `highest` is the most that could be had of each
-figure alone. Differences from the first take come with 95 % intervals (bootstrap over cues). Seconds are those of
-making takes and of measuring them, per film. --out keeps the takes for the next run. The last line is JSON.
+figure alone. Differences from the first take come with 95 % intervals (bootstrap over cues). Seconds are those of the
+processor, in one thread: looking at the films, making first takes and others, gate and counted figures, evaluator.
+--out keeps the takes for the next run. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ class CueTakes:
 
 @dataclass
 class Cost:
-    """Seconds spent on all films."""
+    """Seconds of processor time spent on all films."""
 
+    looking: float = 0.0
     first: float = 0.0
     others: float = 0.0
     judging: float = 0.0
@@ -67,16 +69,17 @@ def measure(video: Path, count: int, out: Path, with_fit: bool, cost: Cost) -> l
 
     options = ScoreOptions(takes=count)
     cache, generator = Cache(out), open_generator(options)
-    analysis = analyse(video, generator.open_encoder())
-    sheet = spot(analysis, options, video.name, cache.film_sha256(video))
-    judge = Judge.of_film(analysis, evaluator_for(analysis.features, lambda encoder: analysis.features))
-    clock = time.perf_counter()
+    clock = time.process_time()
 
     def lap() -> float:
         nonlocal clock
-        before, clock = clock, time.perf_counter()
+        before, clock = clock, time.process_time()
         return clock - before
 
+    analysis = analyse(video, generator.open_encoder())
+    sheet = spot(analysis, options, video.name, cache.film_sha256(video))
+    judge = Judge.of_film(analysis, evaluator_for(analysis.features, lambda encoder: analysis.features))
+    cost.looking += lap()
     alone = replace(sheet, settings=replace(sheet.settings, takes=1))
     TakeMaker(cache, generator, analysis.features, alone).make(lambda share: None)
     cost.first += lap()
