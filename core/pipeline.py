@@ -8,7 +8,7 @@ Many requests are decoded side by side; their audio is rendered one at a time, a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from core.starter.palettes import Palette, choose_palette, palette_named
 from core.starter.performer import perform
 from core.starter.styles import STYLES
 from core.starter.synth import Rendered, palette_mixdown, render
+from core.starter.taste import Taste
 from core.starter.tempo import plan_grid
 from core.vision.descriptors import GLOBAL, PatchDescriptors, relative_to_cue
 from core.vision.picture import FrameEncoder, PictureFeatures
@@ -47,7 +48,7 @@ class MusicRequest:
     film_seed: the same for all cues of a film: chooses the orchestra and the key the film moves round.
     hits: (seconds, strength). speech: (start, end). lead, tail: samples played before the in and after the out;
     samples: of the whole take, lead and tail included. identity: of the channel that the film belongs to, whose motif
-    is stated and whose orchestra plays wherever the cue is in its style.
+    is stated and whose orchestra plays wherever the cue is in its style. taste: the model's own unless given.
     """
 
     features: PictureFeatures
@@ -66,6 +67,7 @@ class MusicRequest:
     stems: bool = False
     soundfont: Path | None = None
     identity: Identity | None = None
+    taste: Taste | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +92,7 @@ class StarterModel:
 
     def __init__(self, device: str = "cpu", folder: Path = checkpoint.STARTER) -> None:
         self.model, self.card, self.sha256 = checkpoint.load(folder, device)
+        self.taste = Taste.of_card(self.card.training)
         config = self.model.config
         self.engine = Engine(self.model.decoder, Sampling(config.guidance, config.top_k, config.temperature))
 
@@ -99,6 +102,7 @@ class StarterModel:
 
     def generate_music(self, requests: Sequence[MusicRequest], progress: Progress | None = None) -> Iterator[MusicTake]:
         """A take for each request, in order: all codes first, then the audio of one after the other."""
+        requests = [replace(request, taste=request.taste or self.taste) for request in requests]
         grids = [plan(request) for request in requests]
         jobs = [job_of(request, grid, self.model) for request, grid in zip(requests, grids, strict=True)]
         codes = self.engine.generate(jobs, progress)
@@ -108,8 +112,8 @@ class StarterModel:
 
 def plan(request: MusicRequest) -> Grid:
     """Where the beats of a cue fall."""
-    style = STYLES[request.style]
-    tempo = style.tempo
+    style, taste = STYLES[request.style], request.taste
+    tempo = taste.tempo if taste is not None and taste.style == request.style else style.tempo
     if request.tempo is not None:
         tempo = (request.tempo * (1 - TEMPO_SLACK), request.tempo * (1 + TEMPO_SLACK))
     rng = np.random.default_rng([request.seed, 1])
@@ -180,11 +184,14 @@ def play(request: MusicRequest, grid: Grid, codes: npt.NDArray[np.int64]) -> Mus
 
 
 def orchestra_of(request: MusicRequest) -> Palette:
-    """The channel's orchestra where the cue is in the channel's style; else one that the film's seed chooses."""
+    """The channel's orchestra where the cue is in its style; else one that a seed chooses, of those the model likes."""
     identity = request.identity
     if identity is not None and identity.style == request.style:
         return palette_named(identity.style, identity.palette)
-    return choose_palette(request.style, request.film_seed if identity is None else identity.seed)
+    seed, taste = request.film_seed if identity is None else identity.seed, request.taste
+    if taste is not None and taste.style == request.style:
+        return palette_named(taste.style, taste.palettes[seed % len(taste.palettes)])
+    return choose_palette(request.style, seed)
 
 
 def render_audio(performance: Performance, palette: Palette, request: MusicRequest) -> Rendered:

@@ -113,7 +113,8 @@ def _with_lessons(recipe: Recipe, out: Path, say: Callable[[str], None] | None) 
     if recipe.data.kind != "pieces" or not recipe.data.folder or not holds_films(films):
         return recipe
     made = prepare_lessons(films, recipe.model.start_from or "starter", out / "lessons", recipe.run.seed, say)
-    return replace(recipe, data=replace(recipe.data, folder=str(made.folder)))
+    batch = min(recipe.data.batch, made.pieces)  # a few films have fewer than a usual batch
+    return replace(recipe, data=replace(recipe.data, folder=str(made.folder), batch=batch))
 
 
 @train_group.command("codec")

@@ -11,7 +11,6 @@ from gvm_plugin.cache import content_key
 from gvm_plugin.cuesheet import Cue, derive_seed, quantise
 from gvm_plugin.edit_list import SAME_SECONDS, Edit, Picture, find_picture, picture_of
 from gvm_plugin.edit_takes import Reach
-from gvm_plugin.identity import with_channel
 from gvm_plugin.options import AUTO, ScoreOptions
 from gvm_plugin.spotting import SHORTEST_GAP, cue_name, spot
 from gvm_plugin.timeline import HitPoint, Span
@@ -49,7 +48,7 @@ def plan_cues(
     free = _between([cue.cue.span for cue in stay], quantise(analysis.duration))
     if stay and options.style == AUTO:
         options = replace(options, style=Counter(cue.cue.style for cue in stay).most_common(1)[0][0])
-    spotted = spot(analysis, with_channel(options), "edit", project, within=free)
+    spotted = spot(analysis, options, "edit", project, within=free)
     left = [cue for cue in previous if cue.cue.id not in {kept.cue.id for kept in stay}]
     cues: list[EditCue] = []
     fresh = [EditCue(cue, picture_of(edit, cue.span)) for cue in spotted.cues]

@@ -28,6 +28,7 @@ from gvm_plugin.edit_list import Edit, Picture, picture_of
 from gvm_plugin.edit_media import EditSource
 from gvm_plugin.edit_plan import EditCue, plan_cues
 from gvm_plugin.edit_takes import EditTake, Fade, Reach, fades, write_take
+from gvm_plugin.identity import with_channel
 from gvm_plugin.judge import Judge
 from gvm_plugin.machine import give_memory_back
 from gvm_plugin.mix import FAINT_LUFS, MixSettings, measure_levels, mixed_blocks, music_level
@@ -142,7 +143,8 @@ class EditJob:
 
 def spot_edit(job: EditJob, previous: Sequence[EditCue] = ()) -> EditScore:
     """The cues of the edit, without music. previous: those it had, of which what still fits stays."""
-    cues, gone = plan_cues(job.source.edit, job.project, job.options, job.analysis, previous)
+    options = with_channel(job.options, job.generator.usual_style)
+    cues, gone = plan_cues(job.source.edit, job.project, options, job.analysis, previous)
     return EditScore(job.source.edit, job.analysis, cues, gone)
 
 

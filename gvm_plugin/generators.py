@@ -109,7 +109,8 @@ class MusicGenerator(Protocol):
     """Makes cues from what its own encoder saw of the film.
 
     licence: SPDX name or a sentence. weights_sha256: of the weights, as `gvm models` shows it. ignores: settings that
-    it can't obey. slow: so much so that one film at a time keeps the machine busy.
+    it can't obey. slow: so much so that one film at a time keeps the machine busy. usual_style: of films that ask for
+    none; None leaves it to the picture.
     """
 
     name: str
@@ -118,6 +119,7 @@ class MusicGenerator(Protocol):
     weights_sha256: str
     ignores: frozenset[str]
     slow: bool
+    usual_style: str | None
 
     @property
     def encoder_sha256(self) -> str:
@@ -160,6 +162,7 @@ class StarterGenerator:
     name = "starter"
     ignores: frozenset[str] = frozenset()
     slow = False
+    usual_style: str | None = None
 
     def __init__(self, device: str = AUTO, model: ModelInfo | None = None) -> None:
         from core.pipeline import StarterModel
@@ -171,6 +174,9 @@ class StarterGenerator:
         self.licence: str = self._model.card.licence
         self.commercial_use: bool = self._model.card.commercial_use
         self.weights_sha256: str = self._model.sha256
+        taste = self._model.taste
+        self.usual_style = None if taste is None else taste.style
+        self._music = self.weights_sha256 if taste is None else f"{self.weights_sha256} {taste}"
 
     @property
     def encoder_sha256(self) -> str:
@@ -179,8 +185,8 @@ class StarterGenerator:
 
     @property
     def music_sha256(self) -> str:
-        """Its weights alone decide."""
-        return self.weights_sha256
+        """Its weights decide, and the taste that it was given with them."""
+        return self._music
 
     def open_encoder(self) -> FrameEncoder:
         """A fresh encoder for one film."""
@@ -251,6 +257,7 @@ class WaveformGenerator:
 
     ignores = WAVEFORM_IGNORES
     slow = True
+    usual_style: str | None = None
 
     def __init__(
         self, model: ModelInfo, device: str = AUTO, precision: str = AUTO, decoder: str = "encodec", nudge: bool = True
@@ -409,6 +416,7 @@ class ToneGenerator:
     weights_sha256 = hashlib.sha256(b"tone 1").hexdigest()
     ignores: frozenset[str] = frozenset()
     slow = False
+    usual_style: str | None = None
 
     @property
     def encoder_sha256(self) -> str:

@@ -54,12 +54,15 @@ class Channel:
         return repr(self.identity)
 
 
-def with_channel(options: ScoreOptions) -> ScoreOptions:
-    """`options` with the style of the channel they name, where they ask for none; makes the channel if it is new."""
-    if options.identity is None:
-        return options
-    channel = open_channel(options.identity, options.style, options.seed)
-    return options if options.style != AUTO else replace(options, style=channel.identity.style)
+def with_channel(options: ScoreOptions, usual_style: str | None = None) -> ScoreOptions:
+    """`options` with a style where they ask for none: of the channel they name, else the model's usual one, if any.
+
+    Makes the channel if it is new.
+    """
+    style = usual_style
+    if options.identity is not None:
+        style = open_channel(options.identity, options.style, options.seed).identity.style
+    return options if options.style != AUTO or style is None else replace(options, style=style)
 
 
 def open_channel(folder: Path, style: str = AUTO, seed: int = 0) -> Channel:

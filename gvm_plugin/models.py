@@ -303,6 +303,8 @@ def _at_path(path: Path) -> ModelInfo:
         raise ModelError(f"{path} is a file, not a model folder; `gvm models import {path} --name NAME` makes one")
     if not path.is_dir():
         raise ModelError(f"{path} isn't there; name a model that `gvm models` lists, or the folder of one")
+    if (path / "model" / MODEL_FILE).is_file() and not (path / MODEL_FILE).is_file():
+        path = path / "model"  # the folder of a training run
     if not (path / MODEL_FILE).is_file():
         raise ModelError(f"{path} holds no {MODEL_FILE}; `gvm models import {path} --name NAME` reads published files")
     return _read(path.absolute())

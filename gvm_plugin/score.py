@@ -266,7 +266,7 @@ def _spot(job: _Job, options: ScoreOptions) -> tuple[Analysis, CueSheet]:
     """Analysis and cue sheet of the film."""
     from gvm_plugin import spotting
 
-    options, wanted = with_channel(options), options
+    options, wanted = with_channel(options, job.generator.usual_style), options
     sha256 = job.cache.film_sha256(job.video)
     analysis = _analyse(job, sha256)
     relative = Path(os.path.relpath(job.video.absolute(), job.outputs.folder.absolute())).as_posix()

@@ -67,6 +67,7 @@ PLUGIN_LAYERS = [
     "preflight",
     "terminal",
     "dataset",
+    "lessons",
     "evaluate",
     "doctor",
     "progress",

@@ -139,7 +139,7 @@ def score_into(
         give_memory_back()
 
         # 2. Where is there music, and what does it mark?
-        sheet = _sheet_for(analysis, options, project, sheet)
+        sheet = _sheet_for(analysis, with_channel(options, generator.usual_style), project, sheet)
 
         # 3. Every cue, as the sheet chooses it.
         maker = TakeMaker(cache, generator, analysis.features, sheet, film=project)
@@ -188,7 +188,7 @@ def _sheet_for(analysis: Analysis, options: ScoreOptions, project: str | None, g
     seen = _sha256(analysis)
     if given is None:
         seed_of = seen if project is None else hashlib.sha256(project.encode()).hexdigest()
-        return replace(spotting.spot(analysis, with_channel(options), "clip", seed_of), sha256=seen)
+        return replace(spotting.spot(analysis, options, "clip", seed_of), sha256=seen)
     if abs(given.duration - analysis.duration) > 1e-3:
         raise ValueError(
             f"the cue sheet is for {given.duration:.2f} s, the clip lasts {analysis.duration:.2f} s; spot it again"

@@ -30,7 +30,7 @@ def of_channel(style: str, seed: int) -> Identity:
 
 def request(identity: Identity | None, seed: int, duration: float = 14.0) -> MusicRequest:
     times = np.arange(0.125, duration, 0.25)
-    seen = np.random.default_rng(seed).normal(size=(len(times), PATCHES, CHANNELS)).astype(np.float16)
+    seen = np.random.default_rng(seed).random((len(times), PATCHES, CHANNELS)).astype(np.float16)
     return MusicRequest(
         PictureFeatures(times, seen), duration, "acoustic", 0.2, 0.5, None, None, seed, 5, [(5.0, 0.8)], [], 0.0,
         round(duration * 48_000), identity=identity,

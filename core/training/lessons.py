@@ -1,0 +1,212 @@
+"""Films with the music their owner likes -> a taste, and pieces for the starter to learn from.
+
+Nothing is transcribed. For each stretch of film the model makes many pieces itself: with the orchestras that sound
+most like what the films have, at the tempo that is heard, at half and at twice that (a beat tracker can't tell), and
+more or less lively. Those that come nearest to the film's own music are what it learns from, on the film's own
+picture: reward-ranked fine-tuning (Dong et al. 2023, arXiv 2304.06767).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import MediaError
+from core.evaluation.musical import best_key, chromagram, onset_strength, onsets_per_second, tempo_of
+from core.pipeline import MusicRequest, MusicTake, StarterModel
+from core.shapes import MUSIC_RATE
+from core.starter.controls import control_track
+from core.starter.palettes import PALETTES
+from core.starter.styles import STYLES
+from core.starter.taste import Taste
+from core.training.data import Piece
+from core.vision.descriptors import relative_to_cue
+from core.vision.picture import PictureFeatures
+
+Float32 = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+
+CANDIDATES: Final = 8  # pieces made for each stretch of film,
+KEPT: Final = 3  # of which so many are learned from
+_ORCHESTRAS: Final = 4  # that sound most like the films, tried on every stretch
+_AUDITION_SECONDS: Final = 12.0
+_TEMPOS: Final = (42.0, 180.0)
+_ENERGIES: Final = (0.1, 0.3, 0.5, 0.7, 0.9)
+_BEND: Final = 0.03  # share by which a tempo may be bent so that the cuts fall on beats
+_RATE: Final = 22_050
+_MFCC: Final = 13
+_SILENT: Final = 1e-4  # of full scale (-80 dBFS)
+# How much it counts to be twice as fast, to have twice as many notes, to sound as unlike as two orchestras mostly do.
+_OCTAVE_OF_TEMPO: Final = 1.0
+_TWICE_AS_DENSE: Final = 1.0
+_UNLIKE: Final = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """Up to 30 s of a film with music and no speech.
+
+    film: its name. picture: descriptors, times from the stretch's start. sound [N] mono at `rate`. hits: (s, strength).
+    """
+
+    film: str
+    picture: PictureFeatures
+    sound: Float32
+    rate: int
+    seconds: float
+    hits: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Traits:
+    """What a piece sounds like. tempo in bpm, None without a clear pulse; notes a second; timbre [2 * 13]: mean and
+    movement of the mel cepstrum; bright: -1 minor .. 1 major."""  # fmt: skip
+
+    tempo: float | None
+    density: float
+    timbre: Floats
+    bright: float
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """taste: of all films. pieces: those learned from, by film. traits: of each stretch's own music."""
+
+    taste: Taste
+    pieces: dict[str, list[Piece]]
+    traits: tuple[Traits, ...]
+
+
+def prepare(
+    model: StarterModel, stretches: Sequence[Stretch], seed: int = 0, tell: Callable[[float], None] | None = None
+) -> Lessons:
+    """What `model` can learn from the stretches. tell: takes the share done. MediaError where there are none."""
+    if not stretches:
+        raise MediaError("there is no stretch of film to learn from")
+    report = tell or (lambda share: None)
+    rng = np.random.default_rng([seed, 41])
+    wanted = tuple(traits(stretch.sound, stretch.rate) for stretch in stretches)
+    # 1. Which orchestras sound like these films?
+    auditions = audition(model, stretches[0], wanted[0], int(rng.integers(2**31)))
+    scale = np.std([heard.timbre for heard in auditions.values()], axis=0) + 1e-6
+    orchestras = nearest_orchestras(wanted, auditions, scale)
+    report(0.1)
+    # 2. Many pieces for every stretch; the nearest stay.
+    kept: list[tuple[MusicRequest, MusicTake]] = []
+    pieces: dict[str, list[Piece]] = {}
+    for index, (stretch, own) in enumerate(zip(stretches, wanted, strict=True)):
+        requests = [_candidate(stretch, own, orchestras, rng) for _ in range(CANDIDATES)]
+        made: list[tuple[float, int, MusicRequest, MusicTake]] = []
+        for request, take in zip(requests, model.generate_music(requests), strict=True):
+            heard = traits(take.audio.mean(axis=0), MUSIC_RATE)
+            made.append((distance(own, heard, scale), len(made), request, take))
+        for _, _, request, take in sorted(made, key=lambda item: item[:2])[:KEPT]:
+            kept.append((request, take))
+            pieces.setdefault(stretch.film, []).append(_piece(request, take))
+        report(0.1 + 0.9 * (index + 1) / len(stretches))
+    # 3. What they have in common isn't written by the decoder: it is the taste.
+    return Lessons(_taste(kept), pieces, wanted)
+
+
+def traits(sound: Float32, rate: int) -> Traits:
+    """What sound [N] is like."""
+    import librosa
+    import soxr
+
+    times, strength = onset_strength(sound, rate)
+    tempo, _ = tempo_of(strength)
+    low = soxr.resample(sound, rate, _RATE).astype(np.float32)
+    cepstrum = librosa.feature.mfcc(y=low, sr=_RATE, n_mfcc=_MFCC + 1)[1:]  # without its level
+    power = librosa.feature.rms(y=low)[0][: cepstrum.shape[1]]
+    loud = cepstrum[:, power > 0.1 * max(float(power.max()), 1e-9)]
+    moved = np.abs(np.diff(loud, axis=1)).mean(axis=1) if loud.shape[1] > 1 else np.zeros(_MFCC)
+    bright = 0.0
+    if power.max() > _SILENT:
+        key, clarity = best_key(chromagram(sound, rate).mean(axis=1))
+        bright = float(np.clip(clarity if key.endswith("major") else -clarity, -1.0, 1.0))
+    mean = loud.mean(axis=1) if loud.size else np.zeros(_MFCC)
+    return Traits(tempo, onsets_per_second(times, strength), np.concatenate([mean, moved]), bright)
+
+
+def distance(one: Traits, other: Traits, scale: Floats) -> float:
+    """How unlike two pieces are; 1 is twice the tempo, or twice the notes. scale [26]: of the timbre."""
+    tempo = 0.0 if one.tempo is None and other.tempo is None else 0.5  # one of them has no pulse
+    if one.tempo is not None and other.tempo is not None:
+        tempo = abs(float(np.log2(one.tempo / other.tempo)))
+    dense = abs(float(np.log2((one.density + 0.2) / (other.density + 0.2))))
+    return _OCTAVE_OF_TEMPO * tempo + _TWICE_AS_DENSE * dense + _UNLIKE * unlike(one.timbre, other.timbre, scale)
+
+
+def unlike(one: Floats, other: Floats, scale: Floats) -> float:
+    """Root mean square difference of two timbres, in spreads of the orchestras'."""
+    return float(np.sqrt(np.mean(((one - other) / scale) ** 2)))
+
+
+def audition(model: StarterModel, stretch: Stretch, own: Traits, seed: int) -> dict[tuple[str, str], Traits]:
+    """(style, orchestra) -> what it sounds like, calmly playing to the beginning of `stretch` at its tempo."""
+    seconds = min(_AUDITION_SECONDS, stretch.seconds)
+    seen = stretch.picture.between(0.0, seconds)
+    names = [(style, palette.name) for style, palettes in PALETTES.items() for palette in palettes]
+    requests = []
+    for style, name in names:
+        tempo = STYLES[style].tempo if own.tempo is None else (own.tempo * (1 - _BEND), own.tempo * (1 + _BEND))
+        requests.append(_request(seen, seconds, (), Taste(style, (name,), tempo), 0.5 * own.bright, 0.4, seed))
+    takes = model.generate_music(requests)
+    return {name: traits(take.audio.mean(axis=0), MUSIC_RATE) for name, take in zip(names, takes, strict=True)}
+
+
+def nearest_orchestras(
+    wanted: Sequence[Traits], auditions: dict[tuple[str, str], Traits], scale: Floats
+) -> list[tuple[str, str]]:
+    """The (style, orchestra)s whose timbre is nearest to that of the films, the nearest first."""
+    mean = np.mean([each.timbre for each in wanted], axis=0)
+    return sorted(auditions, key=lambda name: unlike(mean, auditions[name].timbre, scale))[:_ORCHESTRAS]
+
+
+def _candidate(
+    stretch: Stretch, own: Traits, orchestras: Sequence[tuple[str, str]], rng: np.random.Generator
+) -> MusicRequest:
+    """A piece to try on `stretch`, whose own music is like `own`."""
+    style, name = orchestras[int(rng.integers(len(orchestras)))]
+    tempo = float(rng.uniform(*STYLES[style].tempo))
+    if own.tempo is not None:
+        tempos = [own.tempo * factor for factor in (0.5, 1.0, 2.0) if _TEMPOS[0] <= own.tempo * factor <= _TEMPOS[1]]
+        tempo = float(rng.choice(tempos)) if tempos else tempo
+    taste = Taste(style, (name,), (tempo * (1 - _BEND), tempo * (1 + _BEND)))
+    energy = float(rng.choice(_ENERGIES))
+    seed = int(rng.integers(2**31))
+    return _request(stretch.picture, stretch.seconds, stretch.hits, taste, 0.5 * own.bright, energy, seed)
+
+
+def _request(
+    picture: PictureFeatures, seconds: float, hits: Sequence[tuple[float, float]], taste: Taste, valence: float,
+    energy: float, seed: int,
+) -> MusicRequest:  # fmt: skip
+    return MusicRequest(
+        features=picture, duration=seconds, style=taste.style, valence=valence, energy=energy, tempo=None, tonic=None,
+        seed=seed, film_seed=seed, hits=hits, speech=(), lead_seconds=0.0, samples=round(seconds * MUSIC_RATE),
+        taste=taste,
+    )  # fmt: skip
+
+
+def _piece(request: MusicRequest, take: MusicTake) -> Piece:
+    """The piece as training reads it."""
+    grid = take.grid
+    control = control_track(grid, request.style, request.valence, request.energy, np.zeros(grid.steps, bool))
+    patches = relative_to_cue(request.features.values).astype(np.float16)
+    return Piece(patches, request.features.times, take.codes.astype(np.int16), control.astype(np.float16), grid.seconds)
+
+
+def _taste(kept: Sequence[tuple[MusicRequest, MusicTake]]) -> Taste:
+    """Style, orchestras and tempos of most of what was kept."""
+    style = Counter(request.style for request, _ in kept).most_common(1)[0][0]
+    mine = [take for request, take in kept if request.style == style]
+    palettes = Counter(take.palette for take in mine).most_common()
+    liked = tuple(name for name, count in palettes if count >= 0.25 * len(mine)) or (palettes[0][0],)
+    low, high = np.percentile([take.grid.tempo_bpm for take in mine], [10, 90])
+    return Taste(style, liked, (round(float(low) * (1 - _BEND), 1), round(float(high) * (1 + _BEND), 1)))
