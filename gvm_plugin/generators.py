@@ -1,7 +1,7 @@
 """What makes music: the `MusicGenerator` protocol, the models behind it, and a small real one (sine chords, no torch).
 
-This is the only module of the plug-in that imports `core.pipeline` and `core.waveform`, and only when such a model is
-asked for.
+With `lessons` this is the only module of the plug-in that imports `core.pipeline` and `core.waveform`, and only when
+such a model is asked for.
 """
 
 from __future__ import annotations
