@@ -41,11 +41,18 @@ class Looked:
 @contextmanager
 def arithmetic(device: torch.device, precision: str) -> Iterator[None]:
     """Context in which models are computed for training: number format, and attention kernels that fit the device."""
+    with torch.autocast(device.type, _TYPES[precision], enabled=precision != "fp32"), attention(device):
+        yield
+
+
+@contextmanager
+def attention(device: torch.device) -> Iterator[None]:
+    """Context with the attention kernels that fit the device; also for the way back, where layers may be recomputed."""
     # The plain kernel: for sequences this short the fused one's backward pass on a CPU takes three times as long.
     kernels = [SDPBackend.MATH]
     if device.type != "cpu":
         kernels = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
-    with torch.autocast(device.type, _TYPES[precision], enabled=precision != "fp32"), sdpa_kernel(kernels):
+    with sdpa_kernel(kernels):
         yield
 
 
@@ -91,7 +98,8 @@ def update(recipe: Recipe, world: World, state: State, module: nn.Module, parts:
             with arithmetic(world.device, recipe.compute.precision):
                 losses = module(*inputs(seen, which.to(world.device)))
             # Gradients are averaged over the devices, the loss is a sum over them.
-            state.scaler.scale((losses / totals).mean() * world.size).backward()
+            with attention(world.device):
+                state.scaler.scale((losses / totals).mean() * world.size).backward()
         sums += losses.detach()
     losses = world.sum(sums) / totals
     state.scaler.unscale_(state.optimiser)

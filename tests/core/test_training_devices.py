@@ -28,7 +28,8 @@ ROUNDING = 2e-5
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
-    return write_all(tmp_path_factory.mktemp("training"))
+    """With an eps that keeps Adam from making whole steps of gradients that are zero but for rounding (key biases)."""
+    return with_settings(write_all(tmp_path_factory.mktemp("training")), {"optimiser": {"eps": 1e-3}})
 
 
 @pytest.fixture(scope="module")
