@@ -47,6 +47,13 @@ class Mismatched:
     cmr: tuple[tuple[float, ...], ...] = ()
     ta: tuple[tuple[float, ...], ...] = ()
 
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Mismatched:
+        """As evaluator.json has it. TypeError, ValueError and KeyError for what it can't be."""
+        if not data:
+            return cls()
+        return cls(tuple(data["seconds"]), tuple(map(tuple, data["cmr"])), tuple(map(tuple, data["ta"])))
+
     def percentile(self, which: str, value: float, seconds: float) -> float:
         """Share, in percent, of mismatched pairs that score below `value` over windows of that length."""
         if not self.seconds:
@@ -110,7 +117,7 @@ class FitModel:
         about = _description(folder)
         try:
             config = EvaluatorConfig.from_json(about["config"])
-            digest, mismatched = str(about["sha256"]), Mismatched(**about.get("mismatched", {}))
+            digest, mismatched = str(about["sha256"]), Mismatched.from_json(about.get("mismatched", {}))
         except (KeyError, TypeError, ValueError) as err:
             raise ModelError(f"{folder / DESCRIPTION} doesn't describe an evaluator of gvm ({err}): {_AGAIN}") from err
         with torch.device("meta"):
@@ -300,7 +307,8 @@ def _front(config: EvaluatorConfig, about: dict[str, Any], model: Path | None, d
 
 
 def _picture_start(first: float) -> float:
-    return 0.0 if first < 0.5 else first
+    """Films begin with their first picture; one cut out of the middle keeps its times."""
+    return 0.0 if first < 1.0 else first
 
 
 def _picture_end(picture: PictureFeatures) -> float:
@@ -308,7 +316,7 @@ def _picture_end(picture: PictureFeatures) -> float:
     if not len(picture.times):
         return 0.0
     gap = float(np.median(np.diff(picture.times))) if len(picture.times) > 1 else 0.0
-    return float(picture.times[-1]) + gap / 2
+    return float(picture.times[-1]) + gap
 
 
 def _whole(seconds: float, rate: float) -> float:
