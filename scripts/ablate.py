@@ -3,7 +3,7 @@
 
 Every variant of a small GVMGen is trained from the same seed on the same windows in the same order for as many steps,
 and measured on the same held-out scenes. About three minutes of one core each. What is in WORK already isn't done
-again. Prints the table as Markdown and writes WORK/table.json and WORK/table.md.
+again. Prints the table as Markdown, over all seeds that are in WORK, and writes it to WORK/table.md.
 
 A variant's video encoder can't be a trained ViViT here, nor the others' a trained ViT: all read patch descriptors.
 What sets the video encoder apart, that its tokens span a stretch of time, is kept: each of its tokens is the mean of
@@ -23,8 +23,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from proof_measures import Losses, generate, held_out_losses, interval, play
-
-from core.errors import ModelError
 
 if TYPE_CHECKING:
     from core.model import GVMGen
@@ -243,17 +241,18 @@ def row_of(losses: Losses, model: GVMGen) -> dict[str, Any]:
 
 
 def correspondence_of(model: GVMGen, unseen: Any, codec_folder: Path, budget: Budget) -> dict[str, Any]:
-    """CMR and TA by the evaluator that ships (see `gvm evaluate fit`) of music made for held-out scenes."""
+    """CMR and TA by the evaluator that ships (see `gvm evaluate fit`) of music made for held-out scenes.
+
+    None where no music is to be made, or windows are too short for the evaluator.
+    """
     from core.codecs.encodec import Encodec
+    from core.evaluation.fit import SHORTEST_SECONDS, FitModel
     from core.training.codec import load_codec
     from core.vision.picture import PictureFeatures
 
-    try:
-        from core.evaluation.fit import FitModel
-
-        fit = FitModel.load()
-    except (ImportError, ModelError):  # no evaluator has been trained yet
+    if not budget.heard or budget.window_seconds < SHORTEST_SECONDS:
         return {"cmr": None, "ta": None}
+    fit = FitModel.load()
     codec = Encodec(*load_codec(codec_folder))
     indices = list(range(min(budget.heard, len(unseen))))
     dataset = getattr(unseen, "inner", unseen).dataset
@@ -308,7 +307,7 @@ def ablate(
     names: Sequence[str], seeds: Sequence[int], budget: Budget, pairs: Path, codec: Path, work: Path,
     told: Callable[[str], None],
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Rows of all variants and seeds; the table is written after each."""
+    """Rows of these variants and seeds. The table is written after each, with all rows of this budget in `work`."""
     rows: list[dict[str, Any]] = []
     work.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
@@ -316,9 +315,16 @@ def ablate(
             rows.append(run_variant(name, budget, pairs, codec, work, seed))
             row = rows[-1]
             told(f"{name} (seed {seed}): {row['right']:.4f}, gain {row['gain_over_other'][0]:.4f}, {row['seconds']} s")
-            (work / "table.json").write_text(json.dumps(rows) + "\n", encoding="utf-8")
-            (work / "table.md").write_text(table_of(rows) + "\n", encoding="utf-8")
+            (work / "table.md").write_text(table_of(kept_rows(work, budget)) + "\n", encoding="utf-8")
     return rows
+
+
+def kept_rows(work: Path, budget: Budget) -> list[dict[str, Any]]:
+    """All rows in `work` that had this budget, variants in their order, seeds in theirs."""
+    rows = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(work.glob("*-seed-*.json"))]
+    wanted = json.loads(json.dumps(dataclasses.asdict(budget)))
+    rows = [row for row in rows if row["settings"] | wanted == row["settings"]]
+    return sorted(rows, key=lambda row: (list(VARIANTS).index(row["name"]), row["seed"]))
 
 
 def main() -> None:
@@ -340,7 +346,8 @@ def main() -> None:
     keep_freed_memory()
     budget = Budget(steps=args.steps)
     seeds = [int(seed) for seed in args.seeds.split(",")]
-    rows = ablate(names, seeds, budget, args.pairs, args.codec, args.work, lambda line: print(line, flush=True))
+    ablate(names, seeds, budget, args.pairs, args.codec, args.work, lambda line: print(line, flush=True))
+    rows = kept_rows(args.work, budget)
     print(table_of(rows))
     print(json.dumps({"variants": len(names), "seeds": seeds, "between_seeds": noise_of(rows)}))
 

@@ -33,7 +33,7 @@ class Losses:
 
 
 def held_out_losses(
-    model: GVMGen, examples: PairExamples, places: Sequence[float] = (0.0, 0.5, 1.0), most: int | None = None
+    model: GVMGen, examples: PairExamples, places: Sequence[float] = (0.0, 0.7), most: int | None = None
 ) -> Losses:
     """Losses of every held-out scene (at most so many), mean over windows at `places` (0..1) of it."""
     import torch

@@ -52,7 +52,7 @@ class Plan:
     scenes: int = 2000
     codec: dict[str, Any] = dataclasses.field(default_factory=lambda: {"minutes": 16.0})
     train_minutes: float = 42.0
-    heard: int = 80
+    heard: int = 64
     processes: int = 1
     settings: dict[str, Any] = dataclasses.field(
         default_factory=lambda: {"model": {"decoder": {"dim": 192, "layers": 5, "heads": 6}}}

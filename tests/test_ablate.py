@@ -21,7 +21,7 @@ from ablate import VARIANTS, Budget, Tubelets
 from core.training.data import Draw
 from core.training.start import open_material
 
-TINY = Budget(steps=3, batch=2, window_seconds=2.0, dim=16, layers=1, heads=2, width=8, heard=1, scenes=4,
+TINY = Budget(steps=3, batch=2, window_seconds=2.0, dim=16, layers=1, heads=2, width=8, heard=0, scenes=4,
               places=(0.0,))  # fmt: skip
 
 
@@ -38,16 +38,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_two_variants_are_trained_measured_and_tabulated(data: tuple[Path, Path], tmp_path: Path) -> None:
     names, said = ["base", "video-encoder"], []
-    rows = ablate.ablate(names, [1], TINY, *data, tmp_path, said.append)
+    budget = dataclasses.replace(TINY, window_seconds=6.0, heard=1)
+    rows = ablate.ablate(names, [1], budget, *data, tmp_path, said.append)
     assert [row["name"] for row in rows] == names
     for row in rows:
         assert np.isfinite([row["right"], row["other"], row["none"], *row["gain_over_other"]]).all()
         assert row["parameters"] > 1000
+        assert -1 <= row["cmr"][0] <= 1 and 0 <= row["ta"][0] <= 1
     assert rows[0]["right"] != rows[1]["right"]
     table = (tmp_path / "table.md").read_text()
     assert VARIANTS["base"].words in table and VARIANTS["video-encoder"].words in table
     before = (tmp_path / "base-seed-1.json").stat().st_mtime_ns
-    assert ablate.ablate(names, [1], TINY, *data, tmp_path, print) == json.loads(json.dumps(rows))
+    assert ablate.ablate(names, [1], budget, *data, tmp_path, print) == json.loads(json.dumps(rows))
     assert (tmp_path / "base-seed-1.json").stat().st_mtime_ns == before  # what is there isn't done again
 
 
