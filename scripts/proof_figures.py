@@ -31,32 +31,35 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def draw_curves(log: Sequence[dict[str, Any]], table: dict[str, Any], path: Path) -> None:
-    """Loss over steps, and per codebook what the right picture gains over another's and over none."""
+    """Loss over steps; what the right picture gains over another's and over none, over steps and per codebook."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), width_ratios=(3, 2), layout="constrained")
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 3.8), layout="constrained")
     steps = [row["step"] for row in log if "loss" in row]
     losses = [float(np.mean([float(v) for v in row["loss"]])) for row in log if "loss" in row]
     left.plot(steps, losses, color=INK["train"], lw=0.8, label="training")
-    for name, key in (("right", "held_out"), ("other", "other_picture"), ("none", "no_picture")):
-        rows = [row for row in log if key in row]
-        left.plot([r["step"] for r in rows], [np.mean(r[key]) for r in rows], color=INK[name], lw=1.8,
-                  label=f"held out, {WORDS[name]}")  # fmt: skip
-    best = min((float(np.mean(row["held_out"])) for row in log if "held_out" in row), default=min(losses))
-    left.set(xlabel="step", ylabel="cross-entropy, nats (mean over codebooks)", title="Training")
-    left.set_ylim(best - 0.15, max(np.percentile(losses, 95), best + 0.3))
+    rows = [row for row in log if "held_out" in row]
+    at = [row["step"] for row in rows]
+    left.plot(at, [np.mean(row["held_out"]) for row in rows], color=INK["right"], lw=1.8, label="held out")
+    left.set(xlabel="step", ylabel="nats, mean over codebooks", title="Cross-entropy")
     left.legend(frameon=False)
+    for name, key in (("other", "other_picture"), ("none", "no_picture")):
+        gains = [row[key][0] - row["held_out"][0] for row in rows]
+        middle.plot(at, gains, color=INK[name], lw=1.8, marker="o", ms=3, label=f"less than with {WORDS[name]}")
+    middle.axhline(0, color="black", lw=0.8)
+    middle.set(xlabel="step", ylabel="nats", title="First codebook: right picture, held out")
+    middle.legend(frameon=False)
     books = np.arange(len(table["right"]))
     for shift, key, name in ((-0.18, "over_other", "other"), (0.18, "over_none", "none")):
         means, low, high = np.array(table[key]).T
-        right.bar(books + shift, means, 0.34, color=INK[name], label=f"than with {WORDS[name]}")
+        right.bar(books + shift, means, 0.34, color=INK[name], label=f"less than with {WORDS[name]}")
         right.errorbar(books + shift, means, [means - low, high - means], fmt="none", ecolor="black", capsize=3, lw=1)
     right.axhline(0, color="black", lw=0.8)
-    right.set(xlabel="codebook", ylabel="nats less, 95 % interval over scenes", title="Right picture: loss is lower",
-              xticks=books)  # fmt: skip
+    right.margins(y=0.25)
+    right.set(xlabel="codebook", ylabel="nats, 95 % interval over scenes", title="At the end", xticks=books)
     right.legend(frameon=False)
     _save(figure, path)
 
