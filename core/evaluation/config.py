@@ -24,6 +24,7 @@ class EvaluatorConfig:
     context: convolutions in time before the cross-attention, so that a position knows what is around it; 0 as
     published. exchange: "matched", the published way: video i and music i meet *before* all are compared, which gives
     the matched pair away; "pairs": every video meets every music, and each pair is judged by itself alone.
+    channel_dropout: share of the inputs' numbers that a film or a music goes without in training, all the time through.
     """
 
     features: Kind = "descriptors"
@@ -37,6 +38,7 @@ class EvaluatorConfig:
     summaries: int = 32
     context: int = 3
     dropout: float = 0.1
+    channel_dropout: float = 0.0
     exchange: Literal["pairs", "matched"] = "pairs"
 
     def __post_init__(self) -> None:
@@ -48,8 +50,8 @@ class EvaluatorConfig:
             raise ValueError(f"evaluator: {self.positions} positions are not {LONGEST_SECONDS:g} s at {self.rate} a s")
         if self.exchange == "matched" and (self.context or self.summaries != 1):
             raise ValueError("evaluator: the published variant has one summary and no context")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"evaluator: dropout {self.dropout} isn't a share below 1")
+        if not (0 <= self.dropout < 1 and 0 <= self.channel_dropout < 1):
+            raise ValueError(f"evaluator: dropout {self.dropout}, {self.channel_dropout} isn't a share below 1")
 
     def to_json(self) -> dict[str, Any]:
         """All fields, for a file."""

@@ -164,6 +164,10 @@ class Evaluator(nn.Module):
             return self.video_linear(video), self.music_linear(music)
         video = ((video - self.video_mean) * self.video_scale).clamp(-5.0, 5.0)
         music = ((music - self.music_mean) * self.music_scale).clamp(-5.0, 5.0)
+        if self.training and self.config.channel_dropout:
+            video, music = (
+                F.dropout1d(x.transpose(1, 2), self.config.channel_dropout).transpose(1, 2) for x in (video, music)
+            )
         return self.video_context(self.video_linear(video)), self.music_context(self.music_linear(music))
 
     def judge(self, video: Tensor, music: Tensor) -> Judged:

@@ -27,6 +27,7 @@ from core.evaluation.evaluator import Evaluator
 from core.evaluation.front import DescriptorFront, Front, PublishedFront
 from core.evaluation.look import FRAME_CHANNELS, PER_POSITION
 from core.memory import check_device
+from core.shapes import account
 from core.training.evaluator_check import check, mismatched
 from core.training.evaluator_data import DESCRIPTORS, PUBLISHED, Film, View, Windows, draw
 from core.training.evaluator_films import read_films
@@ -53,6 +54,7 @@ class EvaluatorRecipe:
     hidden: int = 64
     layers: int = 2
     heads: int = 4
+    channel_dropout: float = 0.1
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -69,12 +71,14 @@ def train_evaluator(
     *,
     model: Path | None = None,
     device: str = "cpu",
+    start_from: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Train on `data` (a sound corpus or a folder of `gvm dataset`), write the evaluator to `out`; its figures.
 
-    model: for features "published", the model folder whose tower, feature transformation and codec are used. say is
-    told a line now and then. ModelError where data is missing or too little, or the loss is no number.
+    model: for features "published", the model folder whose tower, feature transformation and codec are used.
+    start_from: an evaluator of the same sizes to go on from. say is told a line now and then. ModelError where data
+    is missing or too little, or the loss is no number.
     """
     recipe = recipe or EvaluatorRecipe()
     check_device(device)
@@ -87,13 +91,18 @@ def train_evaluator(
             "the least; give more, or a smaller batch"
         )
     say(f"{len(train)} films to learn from, {len(held)} held out")
-    learned, steps = learn(new_evaluator(config, train, view, recipe.seed), train, view, recipe, device, say)
+    fresh = new_evaluator(config, train, view, recipe.seed)
+    if start_from is not None:
+        _go_on(fresh, start_from, model)
+    learned, steps = learn(fresh, train, view, recipe, device, say)
     learned = learned.to("cpu").half().float()  # as it will be read: the figures are those of the file
     figures = check(learned, held, view)
     about = {
         "licence": "CC0-1.0" if recipe.features == "descriptors" else "as the features' model",
         "source": "trained by gvm train evaluator",
-        "training": dataclasses.asdict(recipe) | {"films": len(train), "steps_done": steps},
+        "training": dataclasses.asdict(recipe)
+        | {"films": len(train), "steps_done": steps}
+        | ({} if start_from is None else {"start_from": fit.FitModel.load(start_from, model=model).sha256}),
         "measured": figures,
         "mismatched": mismatched(learned, held, view),
     }
@@ -125,6 +134,15 @@ def new_evaluator(config: EvaluatorConfig, films: Sequence[Film], view: View, se
         getattr(model, f"{name}_mean").copy_(flat.mean(dim=0))
         getattr(model, f"{name}_scale").copy_(1.0 / flat.std(dim=0).clamp_min(1e-3))
     return model
+
+
+def _go_on(fresh: Evaluator, folder: Path, model: Path | None) -> None:
+    """Give `fresh` the weights of the evaluator in `folder`; ModelError where they are of other sizes."""
+    known = fit.FitModel.load(folder, model=model).model.state_dict()
+    account({name: tuple(value.shape) for name, value in known.items()},
+            {name: tuple(value.shape) for name, value in fresh.state_dict().items()},
+            f"{folder} is of other sizes")  # fmt: skip
+    fresh.load_state_dict(known)
 
 
 def learn(
@@ -208,7 +226,8 @@ def _front(features: str, model: Path | None, device: str) -> Front:
 
 def _view_and_config(front: Front, recipe: EvaluatorRecipe) -> tuple[View, EvaluatorConfig]:
     """How films become inputs, and the settings that fit."""
-    sizes: dict[str, Any] = {"hidden": recipe.hidden, "layers": recipe.layers, "heads": recipe.heads}
+    names = ("hidden", "layers", "heads", "channel_dropout")
+    sizes: dict[str, Any] = {name: getattr(recipe, name) for name in names}
     if isinstance(front, PublishedFront):
         seen, heard = front.channels
         return PUBLISHED, EvaluatorConfig("published", seen, heard, rate=1.0, positions=30, summaries=16, **sizes)

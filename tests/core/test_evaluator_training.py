@@ -151,6 +151,10 @@ def test_a_sound_corpus_becomes_an_evaluator_that_can_be_loaded(corpus: Path, tm
     checked = check_evaluator(corpus, tmp_path / "out", say=again.append)
     assert checked["retrieval"] == found["retrieval"]
     assert again == []  # features were kept
+    further = train_evaluator(corpus, tmp_path / "more", QUICK, start_from=tmp_path / "out", say=quiet)
+    assert FitModel.load(tmp_path / "more").about["training"]["start_from"] == found["sha256"] != further["sha256"]
+    with pytest.raises(ModelError, match="is of other sizes: missing 20"):
+        train_evaluator(corpus, tmp_path / "more", EvaluatorRecipe(steps=1, batch=4), start_from=tmp_path / "out")
     json.dumps(checked)
 
 
