@@ -33,13 +33,14 @@ Floats = npt.NDArray[np.float64]
 
 CANDIDATES: Final = 8  # pieces made for each stretch of film,
 KEPT: Final = 3  # of which so many are learned from
-_ORCHESTRAS: Final = 4  # that sound most like the films, tried on every stretch
+_ORCHESTRAS: Final = 3  # that sound most like the films, tried on every stretch
+_AUDITIONS: Final = 4  # stretches that every orchestra plays to; with one, chance decides which sounds nearest
 _AUDITION_SECONDS: Final = 12.0
 _TEMPOS: Final = (42.0, 180.0)
 _ENERGIES: Final = (0.1, 0.3, 0.5, 0.7, 0.9)
 _BEND: Final = 0.03  # share by which a tempo may be bent so that the cuts fall on beats
 _RATE: Final = 22_050
-_MFCC: Final = 13
+_MFCC: Final = 19
 _SILENT: Final = 1e-4  # of full scale (-80 dBFS)
 # How much it counts to be twice as fast, to have twice as many notes, to sound as unlike as two orchestras mostly do.
 _OCTAVE_OF_TEMPO: Final = 1.0
@@ -64,8 +65,8 @@ class Stretch:
 
 @dataclass(frozen=True, eq=False)
 class Traits:
-    """What a piece sounds like. tempo in bpm, None without a clear pulse; notes a second; timbre [2 * 13]: mean and
-    movement of the mel cepstrum; bright: -1 minor .. 1 major."""  # fmt: skip
+    """What a piece sounds like. tempo in bpm, None without a clear pulse; notes a second; timbre [3 * 19]: mean,
+    spread and movement of the mel cepstrum; bright: -1 minor .. 1 major."""  # fmt: skip
 
     tempo: float | None
     density: float
@@ -92,10 +93,10 @@ def prepare(
     rng = np.random.default_rng([seed, 41])
     wanted = tuple(traits(stretch.sound, stretch.rate) for stretch in stretches)
     # 1. Which orchestras sound like these films?
-    auditions = audition(model, stretches[0], wanted[0], int(rng.integers(2**31)))
-    scale = np.std([heard.timbre for heard in auditions.values()], axis=0) + 1e-6
+    auditions = audition(model, stretches, wanted, rng)
+    scale = np.std([heard for several in auditions.values() for heard in several], axis=0) + 1e-6
     orchestras = nearest_orchestras(wanted, auditions, scale)
-    report(0.1)
+    report(0.3)
     # 2. Many pieces for every stretch; the nearest stay.
     kept: list[tuple[MusicRequest, MusicTake]] = []
     pieces: dict[str, list[Piece]] = {}
@@ -108,7 +109,7 @@ def prepare(
         for _, _, request, take in sorted(made, key=lambda item: item[:2])[:KEPT]:
             kept.append((request, take))
             pieces.setdefault(stretch.film, []).append(_piece(request, take))
-        report(0.1 + 0.9 * (index + 1) / len(stretches))
+        report(0.3 + 0.7 * (index + 1) / len(stretches))
     # 3. What they have in common isn't written by the decoder: it is the taste.
     return Lessons(_taste(kept), pieces, wanted)
 
@@ -129,12 +130,12 @@ def traits(sound: Float32, rate: int) -> Traits:
     if power.max() > _SILENT:
         key, clarity = best_key(chromagram(sound, rate).mean(axis=1))
         bright = float(np.clip(clarity if key.endswith("major") else -clarity, -1.0, 1.0))
-    mean = loud.mean(axis=1) if loud.size else np.zeros(_MFCC)
-    return Traits(tempo, onsets_per_second(times, strength), np.concatenate([mean, moved]), bright)
+    mean, spread = (loud.mean(axis=1), loud.std(axis=1)) if loud.size else np.zeros((2, _MFCC))
+    return Traits(tempo, onsets_per_second(times, strength), np.concatenate([mean, spread, moved]), bright)
 
 
 def distance(one: Traits, other: Traits, scale: Floats) -> float:
-    """How unlike two pieces are; 1 is twice the tempo, or twice the notes. scale [26]: of the timbre."""
+    """How unlike two pieces are; 1 is twice the tempo, or twice the notes. scale [57]: of the timbre."""
     tempo = 0.0 if one.tempo is None and other.tempo is None else 0.5  # one of them has no pulse
     if one.tempo is not None and other.tempo is not None:
         tempo = abs(float(np.log2(one.tempo / other.tempo)))
@@ -147,25 +148,42 @@ def unlike(one: Floats, other: Floats, scale: Floats) -> float:
     return float(np.sqrt(np.mean(((one - other) / scale) ** 2)))
 
 
-def audition(model: StarterModel, stretch: Stretch, own: Traits, seed: int) -> dict[tuple[str, str], Traits]:
-    """(style, orchestra) -> what it sounds like, calmly playing to the beginning of `stretch` at its tempo."""
-    seconds = min(_AUDITION_SECONDS, stretch.seconds)
-    seen = stretch.picture.between(0.0, seconds)
+def audition(
+    model: StarterModel, stretches: Sequence[Stretch], wanted: Sequence[Traits], rng: np.random.Generator
+) -> dict[tuple[str, str], list[Floats]]:
+    """(style, orchestra) -> timbres of what it plays, calmly and at their tempo, to the beginning of some stretches."""
+    chosen = rng.permutation(len(stretches))[:_AUDITIONS]
     names = [(style, palette.name) for style, palettes in PALETTES.items() for palette in palettes]
-    requests = []
+    asked: list[tuple[tuple[str, str], MusicRequest]] = []
     for style, name in names:
-        tempo = STYLES[style].tempo if own.tempo is None else (own.tempo * (1 - _BEND), own.tempo * (1 + _BEND))
-        requests.append(_request(seen, seconds, (), Taste(style, (name,), tempo), 0.5 * own.bright, 0.4, seed))
-    takes = model.generate_music(requests)
-    return {name: traits(take.audio.mean(axis=0), MUSIC_RATE) for name, take in zip(names, takes, strict=True)}
+        for index in chosen:
+            stretch, own = stretches[index], wanted[index]
+            seconds = min(_AUDITION_SECONDS, stretch.seconds)
+            tempo = STYLES[style].tempo if own.tempo is None else _around(own.tempo)
+            seen, hits = stretch.picture.between(0.0, seconds), [hit for hit in stretch.hits if hit[0] < seconds]
+            seed = int(rng.integers(2**31))
+            taste = Taste(style, (name,), tempo)
+            asked.append(((style, name), _request(seen, seconds, hits, taste, 0.5 * own.bright, 0.4, seed)))
+    heard: dict[tuple[str, str], list[Floats]] = {name: [] for name in names}
+    takes = model.generate_music([request for _, request in asked])
+    for (name_of, _), take in zip(asked, takes, strict=True):
+        heard[name_of].append(traits(take.audio.mean(axis=0), MUSIC_RATE).timbre)
+    return heard
 
 
 def nearest_orchestras(
-    wanted: Sequence[Traits], auditions: dict[tuple[str, str], Traits], scale: Floats
+    wanted: Sequence[Traits], auditions: dict[tuple[str, str], list[Floats]], scale: Floats
 ) -> list[tuple[str, str]]:
-    """The (style, orchestra)s whose timbre is nearest to that of the films, the nearest first."""
+    """The (style, orchestra)s whose mean timbre is nearest to that of the films, the nearest first."""
     mean = np.mean([each.timbre for each in wanted], axis=0)
-    return sorted(auditions, key=lambda name: unlike(mean, auditions[name].timbre, scale))[:_ORCHESTRAS]
+    far = {name: unlike(mean, np.mean(several, axis=0), scale) for name, several in auditions.items()}
+    return sorted(far, key=far.__getitem__)[:_ORCHESTRAS]
+
+
+def _around(tempo: float) -> tuple[float, float]:
+    """The tempos that count as `tempo`, within what makes sense."""
+    tempo = min(max(tempo, _TEMPOS[0]), _TEMPOS[1])
+    return tempo * (1 - _BEND), tempo * (1 + _BEND)
 
 
 def _candidate(
@@ -177,7 +195,7 @@ def _candidate(
     if own.tempo is not None:
         tempos = [own.tempo * factor for factor in (0.5, 1.0, 2.0) if _TEMPOS[0] <= own.tempo * factor <= _TEMPOS[1]]
         tempo = float(rng.choice(tempos)) if tempos else tempo
-    taste = Taste(style, (name,), (tempo * (1 - _BEND), tempo * (1 + _BEND)))
+    taste = Taste(style, (name,), _around(tempo))
     energy = float(rng.choice(_ENERGIES))
     seed = int(rng.integers(2**31))
     return _request(stretch.picture, stretch.seconds, stretch.hits, taste, 0.5 * own.bright, energy, seed)

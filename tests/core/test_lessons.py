@@ -89,6 +89,7 @@ def test_films_teach_their_habit(
     monkeypatch.setattr(lessons, "PALETTES", few)
     monkeypatch.setattr(lessons, "CANDIDATES", 2)
     monkeypatch.setattr(lessons, "KEPT", 1)
+    monkeypatch.setattr(lessons, "_ORCHESTRAS", 1)
     shares: list[float] = []
     learned = prepare(model, stretches, seed=3, tell=shares.append)
     assert shares == sorted(shares)
