@@ -404,6 +404,7 @@ class GridEncoder:
 
 
 _NOTE_NAMES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_TONE_ATTACK: Final = 0.003  # seconds: a jump would click
 _PROGRESSION = (0, -3, -7, -5)  # I vi IV V as semitones of the bass
 
 
@@ -413,7 +414,7 @@ class ToneGenerator:
     name = "tone"
     licence = "CC0-1.0"
     commercial_use = True
-    weights_sha256 = hashlib.sha256(b"tone 1").hexdigest()
+    weights_sha256 = hashlib.sha256(b"tone 2").hexdigest()
     ignores: frozenset[str] = frozenset()
     slow = False
     usual_style: str | None = None
@@ -454,7 +455,8 @@ def _play(request: CueRequest) -> CueTake:
 
     level = np.full(seconds.shape, 0.1)
     for hit in request.hits:
-        level += 0.2 * hit.strength * np.exp(-np.maximum(seconds - hit.seconds, 0) * 8) * (seconds >= hit.seconds)
+        since = np.maximum(seconds - hit.seconds, 0)
+        level += 0.2 * hit.strength * np.exp(-since * 8) * np.minimum(since / _TONE_ATTACK, 1)
     level *= _loudness_of_picture(request, seconds)
     ring_out = np.clip((end - seconds) / max(request.tail_seconds, 0.05), 0, 1)
     chord = np.stack([np.sin(phase * 2) + np.sin(phase * 3), np.sin(phase * 2.004) + np.sin(phase * 4)])

@@ -30,8 +30,8 @@ USUAL_CUE: Final = 60.0  # seconds
 # Seconds of one core, as `scripts/bench_score.py` shows them, on the machine where the yardstick takes YARDSTICK.
 ANALYSIS_SECONDS: Final = 0.075  # per second and megapixel of film
 MUSIC_SECONDS: Final = 0.05  # per second of film and take: writing and playing the notes
-GATE_SECONDS: Final = 0.01  # per second of film and take: is it fit to be heard
-RANK_SECONDS: Final = 0.015  # the same for its figures and the evaluator
+GATE_SECONDS: Final = 0.003  # per second of film and take: is it fit to be heard
+RANK_SECONDS: Final = 0.003  # the same for its figures and the evaluator
 FINISH_SECONDS: Final = 0.04  # per second of film: mix, measuring, encoding the sound
 YARDSTICK: Final = 0.0115  # seconds
 _REACHED: Final = 0.6  # share of a processor's speed that a large model gets out of it
