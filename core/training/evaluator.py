@@ -54,7 +54,7 @@ class EvaluatorRecipe:
     hidden: int = 64
     layers: int = 2
     heads: int = 4
-    channel_dropout: float = 0.1
+    channel_dropout: float = 0.0
     seed: int = 1
 
     def __post_init__(self) -> None:
