@@ -64,9 +64,11 @@ class Journal:
     def picture(self, step: int, name: str, image: Path) -> None:
         """Show a PNG file on TensorBoard."""
         if self._board is not None:
-            from torchvision.io import read_image
+            import cv2
 
-            self._board.add_image(name, read_image(str(image)), step)
+            shown = cv2.imread(str(image))
+            assert shown is not None, image
+            self._board.add_image(name, shown[..., ::-1], step, dataformats="HWC")
 
     def advance(self, said: str) -> None:
         """One step is done."""
