@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from proof_measures import Losses, generate, held_out_losses, interval, play
+from proof_measures import Losses, generate, held_out_losses, interval, scores_of
 
 if TYPE_CHECKING:
     from core.model import GVMGen
@@ -246,25 +246,29 @@ def correspondence_of(model: GVMGen, unseen: Any, codec_folder: Path, budget: Bu
     None where no music is to be made, or windows are too short for the evaluator.
     """
     from core.codecs.encodec import Encodec
-    from core.evaluation.fit import SHORTEST_SECONDS, FitModel
+    from core.evaluation.config import SHORTEST_SECONDS
     from core.training.codec import load_codec
-    from core.vision.picture import PictureFeatures
 
     if not budget.heard or budget.window_seconds < SHORTEST_SECONDS:
         return {"cmr": None, "ta": None}
-    fit = FitModel.load()
-    codec = Encodec(*load_codec(codec_folder))
     indices = list(range(min(budget.heard, len(unseen))))
-    dataset = getattr(unseen, "inner", unseen).dataset
-    scores = []
-    for index, codes in zip(indices, generate(model, unseen, indices, 3.0), strict=True):
-        values, times = dataset.features(unseen.pairs[index], "descriptors")
-        sound = play(codec, codes)
-        end = len(sound) / codec.config.sample_rate
-        score = fit.score(PictureFeatures(times, values), sound, codec.config.sample_rate, (0.0, end))
-        scores.append((score.cmr, score.ta))
-    cmr, ta = np.array(scores).T
-    return {"cmr": interval(cmr), "ta": interval(ta)}
+    return scores_of(unseen, indices, generate(model, unseen, indices, 3.0), Encodec(*load_codec(codec_folder)))
+
+
+def references_of(unseen: Any, codec_folder: Path, budget: Budget) -> dict[str, Any]:
+    """CMR and TA of the scenes' own music, and of the next scene's, both through the codec."""
+    from core.codecs.encodec import Encodec
+    from core.training.codec import load_codec
+    from core.training.data import Draw
+
+    indices = list(range(min(budget.heard, len(unseen))))
+    codes = [unseen.batch([Draw(index)]).codes[0].numpy() for index in indices]
+    turned = codes[1:] + codes[:1]
+    codec = Encodec(*load_codec(codec_folder))
+    return {
+        "own": scores_of(unseen, indices, codes, codec),
+        "another scene's": scores_of(unseen, indices, turned, codec),
+    }
 
 
 def table_of(rows: Sequence[dict[str, Any]]) -> str:
@@ -341,7 +345,7 @@ def main() -> None:
     if unknown := set(names) - set(VARIANTS):
         parser.error(f"there is no variant {sorted(unknown)[0]}; there are {', '.join(VARIANTS)}")
 
-    from core.training.start import keep_freed_memory
+    from core.training.start import keep_freed_memory, open_material
 
     keep_freed_memory()
     budget = Budget(steps=args.steps)
@@ -349,7 +353,9 @@ def main() -> None:
     ablate(names, seeds, budget, args.pairs, args.codec, args.work, lambda line: print(line, flush=True))
     rows = kept_rows(args.work, budget)
     print(table_of(rows))
-    print(json.dumps({"variants": len(names), "seeds": seeds, "between_seeds": noise_of(rows)}))
+    material = open_material(recipe_of(VARIANTS["base"], budget, args.pairs, args.codec, 1))
+    references = references_of(material.held_out, args.codec, budget)
+    print(json.dumps({"variants": len(names), "between_seeds": noise_of(rows), "references": references}))
 
 
 if __name__ == "__main__":

@@ -184,3 +184,24 @@ def correspondence(activities: Sequence[Floats], energies: Sequence[Floats]) -> 
         "others": interval(others),
         "difference": interval(own - others),
     }
+
+
+def scores_of(unseen: Any, indices: Sequence[int], written: Sequence[Any], codec: Encodec) -> dict[str, Any]:
+    """CMR and TA, with intervals, of codes written for the first windows of these held-out scenes.
+
+    By the evaluator that ships (`gvm evaluate fit`), which has learned from other scenes of the same corpus.
+    """
+    from core.evaluation.fit import FitModel
+    from core.vision.picture import PictureFeatures
+
+    fit = FitModel.load()
+    dataset = getattr(unseen, "inner", unseen).dataset
+    scores = []
+    for index, codes in zip(indices, written, strict=True):
+        values, times = dataset.features(unseen.pairs[index], "descriptors")
+        sound = play(codec, codes)
+        end = len(sound) / codec.config.sample_rate
+        score = fit.score(PictureFeatures(times, values), sound, codec.config.sample_rate, (0.0, end))
+        scores.append((score.cmr, score.ta))
+    cmr, ta = np.array(scores).T
+    return {"cmr": interval(cmr), "ta": interval(ta)}

@@ -32,6 +32,7 @@ from proof_measures import (
     held_out_losses,
     loss_table,
     play,
+    scores_of,
     spectral_embeddings,
 )
 
@@ -181,6 +182,7 @@ def listen(
 ) -> tuple[dict[str, Any], list[Heard]]:
     """Figures of the music that the model makes for held-out scenes, and some of it to be drawn."""
     from core import checkpoint
+    from core.evaluation.config import SHORTEST_SECONDS
     from core.evaluation.frechet import frechet_distance
     from core.training.data import Draw
 
@@ -213,6 +215,11 @@ def listen(
         name: correspondence(activities, [energy_curve(sound, rate) for sound in sounds[name]])
         for name in ("held out", "trained, guidance 1", "trained, guidance 3", "untrained")
     }
+    told = {"held out": real, **written} if unseen.window_seconds >= SHORTEST_SECONDS else {}
+    fits = {
+        name: scores_of(unseen, indices[:32], told[name][:32], codec)
+        for name in ("held out", "other scenes of the corpus", *list(written)[:3]) if name in told
+    }  # fmt: skip
     liveliest = int(np.argmax([curve.std() for curve in activities]))
     titles = {
         "held out": "the corpus (through the codec)",
@@ -222,7 +229,7 @@ def listen(
     }
     rows = [Heard(title, sounds[name][liveliest], rate, activities[liveliest] if number < 2 else None)
             for number, (name, title) in enumerate(titles.items())]  # fmt: skip
-    return {"frechet": distances, "frechet_windows": len(indices), "follows": follows}, rows
+    return {"frechet": distances, "frechet_windows": len(indices), "follows": follows, "fit": fits}, rows
 
 
 def quick_corpus(folder: Path) -> None:

@@ -96,6 +96,14 @@ def test_tokens_of_the_video_encoder_span_time(data: tuple[Path, Path]) -> None:
     assert torch.allclose(three.patches[0, 2], frames.patches[0, 6:8].mean(dim=0), atol=1e-6)
 
 
+def test_the_scenes_own_music_is_the_reference(data: tuple[Path, Path]) -> None:
+    budget = dataclasses.replace(TINY, window_seconds=6.0, heard=2)
+    unseen = open_material(ablate.recipe_of(VARIANTS["base"], budget, *data, 1)).held_out
+    found = ablate.references_of(unseen, data[1], budget)
+    assert found["own"] != found["another scene's"]
+    assert all(-1 <= kind["cmr"][0] <= 1 for kind in found.values())
+
+
 def test_between_seeds() -> None:
     rows = [{"name": "base", "right": 1.0}, {"name": "base", "right": 1.2}, {"name": "x", "right": 3.0}]
     assert ablate.noise_of(rows) == pytest.approx(0.1414, abs=1e-3)
