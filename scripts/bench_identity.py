@@ -28,7 +28,7 @@ def lead_notes(path: Path) -> list[tuple[float, int]]:
     import mido
 
     file = mido.MidiFile(path)
-    leads = {index for index, track in enumerate(file.tracks) if track.name == "lead"}
+    leads = {index for index, track in enumerate(file.tracks) if track.name.startswith("lead")}
     tempo_track = file.tracks[0]
     notes = []
     for index in leads:
@@ -71,7 +71,7 @@ def main() -> None:
     timbres: dict[str, list[Any]] = {}
     for name in (*CHANNELS, "none"):
         identity = args.out / name if name in CHANNELS else None
-        options = ScoreOptions(identity=identity, music_only=True, midi=True, overwrite=True)
+        options = ScoreOptions(identity=identity, music_only=True, midi=True)
         done = score_folder(args.clips, args.out / f"{name}-scored", options, jobs=2)
         place = args.out / f"{name}-scored"
         sheets = [read(path) for path in sorted(place.glob("*.cues.yaml"))]

@@ -33,8 +33,8 @@ Floats = npt.NDArray[np.float64]
 
 CANDIDATES: Final = 8  # pieces made for each stretch of film,
 KEPT: Final = 3  # of which so many are learned from
-_ORCHESTRAS: Final = 3  # that sound most like the films, tried on every stretch
-_AUDITIONS: Final = 4  # stretches that every orchestra plays to; with one, chance decides which sounds nearest
+_ORCHESTRAS: Final = 2  # that sound most like the films, tried on every stretch
+_AUDITIONS: Final = 3  # stretches that every orchestra plays to; with one, chance decides which sounds nearest
 _AUDITION_SECONDS: Final = 12.0
 _TEMPOS: Final = (42.0, 180.0)
 _ENERGIES: Final = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -46,6 +46,7 @@ _SILENT: Final = 1e-4  # of full scale (-80 dBFS)
 _OCTAVE_OF_TEMPO: Final = 1.0
 _TWICE_AS_DENSE: Final = 1.0
 _UNLIKE: Final = 0.5
+_DENSE_AUDITION: Final = 0.3  # the picture decides most of how many notes there are
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,16 +93,17 @@ def prepare(
     report = tell or (lambda share: None)
     rng = np.random.default_rng([seed, 41])
     wanted = tuple(traits(stretch.sound, stretch.rate) for stretch in stretches)
-    # 1. Which orchestras sound like these films?
-    auditions = audition(model, stretches, wanted, rng)
-    scale = np.std([heard for several in auditions.values() for heard in several], axis=0) + 1e-6
-    orchestras = nearest_orchestras(wanted, auditions, scale)
+    # 1. Which orchestras sound like these films, and at which of the tempos that the beats allow?
+    tempos = possible_tempos(wanted)
+    auditions = audition(model, stretches, wanted, tempos, rng)
+    scale = np.std([heard.timbre for several in auditions.values() for heard in several], axis=0) + 1e-6
+    parts = nearest_parts(wanted, auditions, scale)
     report(0.3)
     # 2. Many pieces for every stretch; the nearest stay.
     kept: list[tuple[MusicRequest, MusicTake]] = []
     pieces: dict[str, list[Piece]] = {}
     for index, (stretch, own) in enumerate(zip(stretches, wanted, strict=True)):
-        requests = [_candidate(stretch, own, orchestras, rng) for _ in range(CANDIDATES)]
+        requests = [_candidate(stretch, own, parts, rng) for _ in range(CANDIDATES)]
         made: list[tuple[float, int, MusicRequest, MusicTake]] = []
         for request, take in zip(requests, model.generate_music(requests), strict=True):
             heard = traits(take.audio.mean(axis=0), MUSIC_RATE)
@@ -148,56 +150,68 @@ def unlike(one: Floats, other: Floats, scale: Floats) -> float:
     return float(np.sqrt(np.mean(((one - other) / scale) ** 2)))
 
 
+def possible_tempos(wanted: Sequence[Traits]) -> list[tuple[float, float] | None]:
+    """Tempos that films of these traits may have: their own, half and twice that. [None], the style's, where no beat
+    is heard anywhere."""  # fmt: skip
+    heard = np.array([own.tempo for own in wanted if own.tempo is not None])
+    if not len(heard):
+        return [None]
+    usual = float(np.median(heard))
+    folded = usual * np.exp2(np.remainder(np.log2(heard / usual) + 0.5, 1.0) - 0.5)  # to within half an octave of it
+    low, high = (float(value) for value in np.percentile(folded, [20, 80]))
+    found: list[tuple[float, float] | None] = []
+    for factor in (0.5, 1.0, 2.0):
+        if _TEMPOS[0] <= usual * factor <= _TEMPOS[1]:
+            found.append((low * factor * (1 - _BEND), high * factor * (1 + _BEND)))
+    return found or [None]
+
+
 def audition(
-    model: StarterModel, stretches: Sequence[Stretch], wanted: Sequence[Traits], rng: np.random.Generator
-) -> dict[tuple[str, str], list[Floats]]:
-    """(style, orchestra) -> timbres of what it plays, calmly and at their tempo, to the beginning of some stretches."""
+    model: StarterModel, stretches: Sequence[Stretch], wanted: Sequence[Traits],
+    tempos: Sequence[tuple[float, float] | None], rng: np.random.Generator,
+) -> dict[Taste, list[Traits]]:  # fmt: skip
+    """What every orchestra sounds like at every tempo, playing calmly to the beginning of some stretches."""
     chosen = rng.permutation(len(stretches))[:_AUDITIONS]
-    names = [(style, palette.name) for style, palettes in PALETTES.items() for palette in palettes]
-    asked: list[tuple[tuple[str, str], MusicRequest]] = []
-    for style, name in names:
-        for index in chosen:
-            stretch, own = stretches[index], wanted[index]
-            seconds = min(_AUDITION_SECONDS, stretch.seconds)
-            tempo = STYLES[style].tempo if own.tempo is None else _around(own.tempo)
-            seen, hits = stretch.picture.between(0.0, seconds), [hit for hit in stretch.hits if hit[0] < seconds]
-            seed = int(rng.integers(2**31))
-            taste = Taste(style, (name,), tempo)
-            asked.append(((style, name), _request(seen, seconds, hits, taste, 0.5 * own.bright, 0.4, seed)))
-    heard: dict[tuple[str, str], list[Floats]] = {name: [] for name in names}
+    asked: list[tuple[Taste, MusicRequest]] = []
+    for style, palettes in PALETTES.items():
+        for palette in palettes:
+            for tempo in tempos:
+                taste = Taste(style, (palette.name,), tempo or STYLES[style].tempo)
+                for index in chosen:
+                    stretch = stretches[index]
+                    seconds = min(_AUDITION_SECONDS, stretch.seconds)
+                    seen = stretch.picture.between(0.0, seconds)
+                    hits = [hit for hit in stretch.hits if hit[0] < seconds]
+                    valence, seed = 0.5 * wanted[index].bright, int(rng.integers(2**31))
+                    asked.append((taste, _request(seen, seconds, hits, taste, valence, 0.4, seed)))
+    heard: dict[Taste, list[Traits]] = {}
     takes = model.generate_music([request for _, request in asked])
-    for (name_of, _), take in zip(asked, takes, strict=True):
-        heard[name_of].append(traits(take.audio.mean(axis=0), MUSIC_RATE).timbre)
+    for (taste, _), take in zip(asked, takes, strict=True):
+        heard.setdefault(taste, []).append(traits(take.audio.mean(axis=0), MUSIC_RATE))
     return heard
 
 
-def nearest_orchestras(
-    wanted: Sequence[Traits], auditions: dict[tuple[str, str], list[Floats]], scale: Floats
-) -> list[tuple[str, str]]:
-    """The (style, orchestra)s whose mean timbre is nearest to that of the films, the nearest first."""
+def nearest_parts(wanted: Sequence[Traits], auditions: dict[Taste, list[Traits]], scale: Floats) -> list[Taste]:
+    """The orchestras and tempos that sound most like the films by timbre and notes a second, the nearest first."""
     mean = np.mean([each.timbre for each in wanted], axis=0)
-    far = {name: unlike(mean, np.mean(several, axis=0), scale) for name, several in auditions.items()}
-    return sorted(far, key=far.__getitem__)[:_ORCHESTRAS]
+    dense = float(np.mean([each.density for each in wanted]))
+
+    def far(taste: Taste) -> float:
+        several = auditions[taste]
+        own = float(np.mean([each.density for each in several]))
+        return unlike(mean, np.mean([each.timbre for each in several], axis=0), scale) + _DENSE_AUDITION * abs(
+            float(np.log2((own + 0.2) / (dense + 0.2)))
+        )
+
+    ranked = sorted(auditions, key=far)
+    own_tempo = len({taste.tempo for taste in ranked if taste.style == ranked[0].style}) == 1  # none was heard
+    return [taste for taste in ranked if own_tempo or taste.tempo == ranked[0].tempo][:_ORCHESTRAS]
 
 
-def _around(tempo: float) -> tuple[float, float]:
-    """The tempos that count as `tempo`, within what makes sense."""
-    tempo = min(max(tempo, _TEMPOS[0]), _TEMPOS[1])
-    return tempo * (1 - _BEND), tempo * (1 + _BEND)
-
-
-def _candidate(
-    stretch: Stretch, own: Traits, orchestras: Sequence[tuple[str, str]], rng: np.random.Generator
-) -> MusicRequest:
-    """A piece to try on `stretch`, whose own music is like `own`."""
-    style, name = orchestras[int(rng.integers(len(orchestras)))]
-    tempo = float(rng.uniform(*STYLES[style].tempo))
-    if own.tempo is not None:
-        tempos = [own.tempo * factor for factor in (0.5, 1.0, 2.0) if _TEMPOS[0] <= own.tempo * factor <= _TEMPOS[1]]
-        tempo = float(rng.choice(tempos)) if tempos else tempo
-    taste = Taste(style, (name,), _around(tempo))
-    energy = float(rng.choice(_ENERGIES))
-    seed = int(rng.integers(2**31))
+def _candidate(stretch: Stretch, own: Traits, parts: Sequence[Taste], rng: np.random.Generator) -> MusicRequest:
+    """A piece to try on `stretch`, whose music is like `own`: mostly by the nearest orchestra, more or less lively."""
+    taste = parts[min(int(rng.geometric(0.6)) - 1, len(parts) - 1)]
+    energy, seed = float(rng.choice(_ENERGIES)), int(rng.integers(2**31))
     return _request(stretch.picture, stretch.seconds, stretch.hits, taste, 0.5 * own.bright, energy, seed)
 
 
