@@ -62,7 +62,7 @@ class Plan:
 
 QUICK = Plan(
     scenes=0,
-    codec={"minutes": None, "steps": 40, "batch": 2, "excerpt_seconds": 0.2},
+    codec={"minutes": None, "steps": 10, "batch": 2, "excerpt_seconds": 0.1},
     train_minutes=0.0,
     heard=2,
     settings={
