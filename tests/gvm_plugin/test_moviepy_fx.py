@@ -338,7 +338,7 @@ def test_its_settings_are_those_of_every_score() -> None:
     options = {field.name: field.default for field in fields(ScoreOptions)}
     settings = {field.name: field.default for field in fields(GVMScore) if field.name in options}
     assert settings == {name: options[name] for name in settings}
-    elsewhere = {"takes", "music_only", "stems", "midi", "export", "separate_track", "overwrite"}  # about files
+    elsewhere = {"music_only", "stems", "midi", "export", "separate_track", "overwrite"}  # about files
     assert set(options) - set(settings) == elsewhere
 
 
