@@ -92,7 +92,7 @@ def figures(music: list[Path], channel: list[Path]) -> dict[str, float]:
     mean = np.mean([each.timbre for each in theirs], axis=0)
     return {
         "notes_per_second": round(float(np.mean([each.density for each in own])), 2),
-        "tempo_heard": round(float(np.median([each.tempo or np.nan for each in own])), 1),
+        "pulse_heard_in": sum(each.tempo is not None for each in own),
         "timbre_from_channel": round(float(np.mean([unlike(each.timbre, mean, scale) for each in own])), 3),
         "distance_from_channel": round(
             float(np.mean([distance(one, other, scale) for one in own for other in theirs])), 3
