@@ -7,6 +7,7 @@ averaged; with "fsdp" (FSDP2) each holds a shard of every weight, whole layers a
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -101,6 +102,8 @@ def spread(model: GVMGen, world: World) -> nn.Module:
     if world.parallel == "fsdp":
         from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
+        # Keys and values leave a layer as views; nothing of ours writes into them.
+        warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor", UserWarning)
         for layer in model.decoder.layers:
             fully_shard(layer)
             if model.config.decoder.temporal_cross_attention:

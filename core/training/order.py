@@ -5,6 +5,7 @@ So a training that goes on after a stop needs no memory of what it has read.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -72,5 +73,11 @@ def read_ahead(share: Share, first: int, last: int, recipe: DataRecipe, pin: boo
     if recipe.workers:
         settings |= {"num_workers": recipe.workers, "prefetch_factor": recipe.prefetch}
         settings |= {"multiprocessing_context": "spawn"}  # a fork of a process with threads may hang
+        settings |= {"worker_init_fn": _leave_ctrl_c_to_the_trainer}
     loader: DataLoader[list[Batch]] = DataLoader(share, **settings)
     return iter(loader)
+
+
+def _leave_ctrl_c_to_the_trainer(worker: int) -> None:
+    """A terminal sends it to all processes; the trainer finishes its step first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -107,6 +107,14 @@ def test_the_dry_run_keeps_what_the_real_one_keeps(recipe: Recipe, precision: st
     assert told == pytest.approx(kept.bytes, rel=0.01)
 
 
+def test_processes_that_read_ahead_change_nothing(recipe: Recipe, tmp_path: Path) -> None:
+    losses = []
+    for workers in (0, 1):
+        run_training(with_settings(recipe, {"data": {"workers": workers}}), tmp_path / f"run{workers}")
+        losses.append([row["loss"] for row in rows(tmp_path / f"run{workers}") if "loss" in row])
+    assert losses[0] == losses[1]
+
+
 # --- going on from a model ---------------------------------------------------------------------------------------
 
 
