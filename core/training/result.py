@@ -22,7 +22,10 @@ FOLDER: Final = "model"
 
 
 class Result:
-    """Writes the model folder of a run, again and again as it gets better. Frozen parts are written once."""
+    """Writes the model folder of a run, again and again as it gets better.
+
+    tower: as it was read; once it is placed on a device it may be rounded to another format.
+    """
 
     def __init__(
         self, run: Path, plan: ModelPlan, recipe: Recipe, tower: Tower | None, data: Mapping[str, Any]
@@ -31,14 +34,13 @@ class Result:
         self.plan, self.recipe, self.data = plan, recipe, dict(data)
         self._frozen: dict[str, Mapping[str, Tensor]] = {}
         if tower is not None:
-            self._frozen[checkpoint.VISION] = tower.state_dict()
+            self._frozen[checkpoint.VISION] = {name: value.half() for name, value in tower.state_dict().items()}
         self._name = recipe.model.name or run.resolve().name
 
     def write(self, weights: Mapping[str, Tensor], step: int, figures: Mapping[str, Any]) -> Path:
         """Write the model with these trained weights (on the CPU). DeliveryError where it can't be written."""
         codec = self.plan.codec
-        frozen = {name: {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
-                  for name, state in self._frozen.items()}  # fmt: skip
+        frozen = dict(self._frozen)
         if codec is not None:
             frozen[checkpoint.CODEC] = codec.state
         trained = {name: value.to(torch.float16) for name, value in weights.items()}

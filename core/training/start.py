@@ -167,6 +167,7 @@ def _ready(recipe: Recipe, world: World, out: Path, material: Material, built: B
     """The model on its device or devices, with all that works on it."""
     model = built.model.to(world.device)
     preflight.speed_up(recipe, model)
+    result = Result(out, material.plan, recipe, built.tower, material.about)
     tower = None if built.tower is None else built.tower.place(world.device, best_dtype(world.device))
     module = spread(model, world)
     scaler = torch.amp.GradScaler(world.device.type, enabled=recipe.compute.precision == "fp16")
@@ -174,7 +175,6 @@ def _ready(recipe: Recipe, world: World, out: Path, material: Material, built: B
     state.mark = material.mark
     order = Order(material.examples, recipe.data, recipe.run.seed)
     rows = held_out_draws(material.held_out, max(2, min(recipe.data.batch, 16)), recipe.run.evaluate_batches)
-    result = Result(out, material.plan, recipe, tower, material.about)
     eyes = Eyes(tower, world.device, recipe.compute.precision)
     sampler = Sampler(out, material.plan, material.held_out, recipe.run.samples, eyes)
     return Training(

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from core.errors import DatasetError, GVMError, MissingDependencyError, ModelErr
 from core.training import forecast, loop, preflight
 from core.training.data import Batch, Draw
 from core.training.devices import World
-from core.training.manifest import read_dataset, write_dataset
+from core.training.manifest import CodecInfo, Pair, read_dataset, write_codes, write_dataset
 from core.training.recipe import Recipe, to_toml, with_settings
 from core.training.start import open_material, run_training
 from core.training.step import arithmetic, inputs
+from tests.conftest import ClipFactory
 from tests.core.training_fixtures import CODEC, tiny_recipe, write_all, write_codec
+from tests.tiny_published import write_tiny
 
 CPU = torch.device("cpu")
 
@@ -304,6 +307,43 @@ def test_the_tower_looks_at_pictures() -> None:
     torch.testing.assert_close(seen.patches[1, 2], alone, atol=1e-5, rtol=0)
     blind = replace(batch, patches=torch.zeros(2, 3, 1, 64))
     assert Eyes(tower, CPU, "fp32")(blind).patches is blind.patches
+
+
+def test_from_films_to_a_model_that_looks_through_a_tower(clip_factory: ClipFactory, tmp_path: Path) -> None:
+    """A published model in small goes on learning from clips: they are decoded, and its frozen tower looks at them."""
+    from core.published.importer import import_checkpoint
+
+    start = import_checkpoint(write_tiny(tmp_path / "published"), tmp_path / "model", "tiny").folder
+    config = checkpoint.read_card(start)[0]
+    assert config.encodec is not None
+    codec = CodecInfo(checkpoint.sha256(start / checkpoint.CODEC), 32_000, 640, 4, config.encodec.card)
+    pairs, data = [], tmp_path / "data"
+    (data / "clips").mkdir(parents=True)
+    for number in range(6):
+        clip_factory(f"film{number}", seconds=2, fps=Fraction(10)).rename(data / f"clips/{number}.mp4")
+        codes = np.random.default_rng(number).integers(0, codec.card, (4, 100))
+        write_codes(data / f"codes/{number}.npz", codes, codec)
+        split, digest = "train" if number < 4 else "test", f"{number:064}"
+        pairs.append(Pair(f"film{number}", split, f"film{number}.mp4", digest, 0.0, 2.0, f"clips/{number}.mp4",
+                          codes=f"codes/{number}.npz"))  # fmt: skip
+    write_dataset(data, pairs, codec, "gvm test")
+    (data / "clips" / "3.mp4").write_bytes(b"no film at all")
+    changed = with_settings(
+        Recipe(),
+        {
+            "model": {"start_from": str(start)},
+            "data": {"folder": str(data), "batch": 2, "window_seconds": 2.0, "workers": 0, "null_share": 0.0},
+            "schedule": {"steps": 2, "epochs": 0, "warmup_steps": 1},
+            "compute": {"device": "cpu", "threads": 1},
+            "run": {"log_every": 1, "samples_every": 2, "samples": 1},
+        },
+    )
+    model = run_training(changed, tmp_path / "run")
+    assert [row["skipped"] for row in rows(tmp_path / "run") if "skipped" in row] == ["film3"]
+    assert checkpoint.read_card(model)[1].licence == "CC-BY-NC-4.0"
+    tower, before = (checkpoint.load_tower(folder, config).state_dict() for folder in (model, start))
+    assert all(torch.equal(value.half(), before[name].half()) for name, value in tower.items())
+    assert (tmp_path / "run" / "samples" / "step-000000002" / "0-film4.wav").is_file()
 
 
 def test_pieces_of_the_starter(tmp_path: Path) -> None:
