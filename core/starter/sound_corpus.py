@@ -6,14 +6,13 @@ Picture and sound share the latent scene and nothing else, as in `core.starter.c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from core.errors import ModelError
 from core.starter.composer.brief import STRONG
 from core.starter.corpus import compose_scene
 from core.starter.palettes import choose_palette
@@ -22,6 +21,7 @@ from core.starter.scenes import render_scene, sample_scene
 from core.starter.styles import STYLES
 from core.starter.synth import palette_mixdown, render
 from core.starter.synth.dsp import RATE
+from core.training.data import load_records, save_records
 from core.vision.descriptors import FEATURE_SECONDS, FPS, HEIGHT, WIDTH, describe
 
 SOUND_RATE: Final = 16_000
@@ -78,18 +78,9 @@ def sound_scene(seed: int) -> SoundScene:
 
 def save_scenes(scenes: Sequence[SoundScene], path: Path) -> None:
     """Write scenes to one .npz, whole or not at all."""
-    arrays = {f"{i}.{f.name}": getattr(scene, f.name) for i, scene in enumerate(scenes) for f in fields(SoundScene)}
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        np.savez(file, **arrays)
-    partial.replace(path)
+    save_records(scenes, path)
 
 
 def load_scenes(path: Path) -> list[SoundScene]:
     """The scenes that `save_scenes` wrote; ModelError when the file is damaged."""
-    try:
-        with np.load(path) as data:
-            count = 1 + max(int(name.split(".")[0]) for name in data.files)
-            return [SoundScene(*(data[f"{i}.{f.name}"] for f in fields(SoundScene))) for i in range(count)]
-    except (OSError, ValueError, KeyError) as err:
-        raise ModelError(f"{path} is not a whole file of scenes ({err}): delete it, build it again") from err
+    return load_records(SoundScene, path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from torch import Tensor
 from core.errors import ModelError
 from core.windows import plan_windows
 
+_Record = TypeVar("_Record")
 _POOL = 12  # batches whose windows are sorted by length together
 
 
@@ -114,21 +115,32 @@ class Piece:
 
 def save_pieces(pieces: Sequence[Piece], path: Path) -> None:
     """Write pieces to one .npz, whole or not at all."""
-    arrays = {f"{i}.{f.name}": getattr(piece, f.name) for i, piece in enumerate(pieces) for f in fields(Piece)}
+    save_records(pieces, path)
+
+
+def load_pieces(path: Path) -> list[Piece]:
+    """The pieces that `save_pieces` wrote; ModelError when the file is damaged."""
+    return load_records(Piece, path)
+
+
+def save_records(records: Sequence[Any], path: Path) -> None:
+    """Write dataclasses of arrays, all of one kind, to one .npz, whole or not at all."""
+    arrays = {f"{i}.{f.name}": getattr(record, f.name) for i, record in enumerate(records) for f in fields(record)}
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
         np.savez(file, **arrays)
     partial.replace(path)
 
 
-def load_pieces(path: Path) -> list[Piece]:
-    """The pieces that `save_pieces` wrote; ModelError when the file is damaged."""
+def load_records(kind: type[_Record], path: Path) -> list[_Record]:
+    """The dataclasses of `kind` that `save_records` wrote; ModelError when the file is damaged."""
+    names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
     try:
         with np.load(path) as data:
             count = 1 + max(int(name.split(".")[0]) for name in data.files)
-            return [Piece(*(data[f"{i}.{f.name}"] for f in fields(Piece))) for i in range(count)]
+            return [kind(*(data[f"{i}.{name}"] for name in names)) for i in range(count)]
     except (OSError, ValueError, KeyError) as err:
-        raise ModelError(f"{path} is not a whole file of training pieces ({err}): delete it, build it again") from err
+        raise ModelError(f"{path} is not a whole file of a corpus ({err}): delete it, build it again") from err
 
 
 class ScoreExamples:
