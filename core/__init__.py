@@ -30,6 +30,6 @@ pipeline    the spine of the starter: picture span -> music
 waveform    the spine of models that write sound: picture span -> codes -> EnCodec's waveform
 loudness    BS.1770 of sound in blocks
 onsets      onset strength of sound in blocks
-training    data and loop
+training    data, recipes, loop, checkpoints; codec and evaluator; lessons for fine-tuning
 evaluation  how good music is: for its picture, beside other music, by itself
 """

@@ -28,6 +28,7 @@ The modules, each importing only from those above it (tests/test_architecture.py
     workers          processes for several films at once
     folder           many films: status, errors, resume
     evaluate         does music fit a film, and which system's fits best
+    dataset, lessons    films -> what models learn from
     doctor           what this machine lacks, and the remedy
     edit_takes, edit_plan, edit_score    the score of an edit: files on frames, what stays after a re-edit, SPINE
     worker_events, worker_jobs, worker   `gvm worker`, the process behind editors
