@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     before, after = (score.sheet.provenance["cues"] for score in (first, second))
     for cue in second.sheet.sounding:
-        print(f"cue {cue.id}: {'as it was' if before[cue.id] == after[cue.id] else 'made again'}")
+        print(f"cue {cue.id}: {'as it was' if before[cue.id]['take'] == after[cue.id]['take'] else 'made again'}")
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def test_energy_spans_the_scene_s_own_range_round_a_middling_mean(seed: int) -> 
     energy = energy_curve(scene, np.arange(0, scene.duration, 0.05))
     assert energy.min() >= 0.0
     assert energy.max() <= 1.0
-    assert 0.25 < energy.mean() < 0.6
+    assert 0.12 < energy.mean() < 0.6  # a scene that moves once and is still for the rest stays low
 
 
 def test_energy_of_a_scene_in_which_nothing_changes_is_flat() -> None:
