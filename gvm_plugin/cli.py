@@ -291,8 +291,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _say_error(str(err))
         return 2
     except (click.Abort, KeyboardInterrupt):
-        # An interrupt that came while a string was executed, as dataclasses do in imports, is remembered by Python, which
-        # then ends by a signal instead of with our code; executing another string makes it forget.
+        # Python remembers an interrupt that came while a string was executed, as dataclasses do when imported, and then
+        # ends by a signal instead of with our code; executing another string makes it forget.
         exec("")
         _say_error("interrupted; what was finished is kept")
         return 130
