@@ -107,11 +107,14 @@ def run_command(
 
 def _with_lessons(recipe: Recipe, out: Path, say: Callable[[str], None] | None) -> Recipe:
     """The recipe with the lessons that are made of its films, where its data are films and not pieces already."""
+    from core.errors import MediaError
     from gvm_plugin.lessons import holds_films, prepare_lessons
 
     films = Path(recipe.data.folder)
-    if recipe.data.kind != "pieces" or not recipe.data.folder or not holds_films(films):
+    if recipe.data.kind != "pieces" or not recipe.data.folder or any(films.glob("*.npz")):
         return recipe
+    if not holds_films(films):
+        raise MediaError(f"{films}: holds no films; name a folder of films with music you like (--data FOLDER)")
     made = prepare_lessons(films, recipe.model.start_from or "starter", out / "lessons", recipe.run.seed, say)
     batch = min(recipe.data.batch, made.pieces)  # a few films have fewer than a usual batch
     return replace(recipe, data=replace(recipe.data, folder=str(made.folder), batch=batch))

@@ -51,8 +51,8 @@ class Prepared:
 
 
 def holds_films(folder: Path) -> bool:
-    """Does `folder` hold films to learn from, and not pieces that were made of them already?"""
-    return folder.is_dir() and not any(folder.glob("*.npz")) and bool(films_of(folder))
+    """Does `folder` hold films to learn from?"""
+    return folder.is_dir() and bool(films_of(folder))
 
 
 def films_of(folder: Path) -> list[Path]:
