@@ -33,6 +33,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "expects_error_log: this test provokes messages of level ERROR on purpose")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Has librosa's beat tracker compiled and kept by numba before several workers would do so at once, and crash."""
+    if not hasattr(session.config, "workerinput") and getattr(session.config.option, "numprocesses", None):
+        import librosa
+
+        librosa.beat.beat_track(onset_envelope=np.random.default_rng(0).random(2000), sr=22_050, hop_length=220)
+
+
 @pytest.fixture(autouse=True)
 def _no_error_logs(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Fails a test that logged an ERROR, unless it is marked `expects_error_log`."""

@@ -211,10 +211,12 @@ def chromagram(sound: Float32, rate: int) -> Floats:
     import librosa
 
     parts = []
+    # Tuning isn't estimated: it would be another one in every block, and librosa's estimate is code that numba compiles
+    # and keeps, which crashed where two processes did so at once.
     for block in resampled(sound, rate, FEATURE_RATE, _BLOCK_SECONDS):
         if len(block) >= _HOP:
             padded = np.pad(block, (0, max(0, _FFT - len(block))))
-            found: Any = librosa.feature.chroma_stft(y=padded, sr=FEATURE_RATE, n_fft=_FFT, hop_length=_HOP)
+            found: Any = librosa.feature.chroma_stft(y=padded, sr=FEATURE_RATE, n_fft=_FFT, hop_length=_HOP, tuning=0.0)
             parts.append(found[:, : 1 + len(block) // _HOP])
     return np.asarray(np.concatenate(parts, axis=1), np.float64)
 
