@@ -53,8 +53,8 @@ def test_a_preset_with_options(asked: list[tuple[Recipe, Path]], tmp_path: Path)
 
 
 def test_preset_is_the_same_as_its_name(asked: list[tuple[Recipe, Path]]) -> None:
-    assert run(["train", "--preset", "finetune", "--data", "films", "--model", "starter", "--out", "a"]) == 0
-    assert run(["train", "finetune", "--data", "films", "--model", "starter", "--out", "a"]) == 0
+    assert run(["train", "--preset", "small-waveform", "--data", "films", "--model", "starter", "--out", "a"]) == 0
+    assert run(["train", "small-waveform", "--data", "films", "--model", "starter", "--out", "a"]) == 0
     assert asked[0] == asked[1]
     assert asked[0][0].model.start_from == "starter"
 
