@@ -23,15 +23,13 @@ def share_of_film(stage: str, share: float) -> float:
     return before + WEIGHTS[stage] * share
 
 
-class StageBar:
-    """One bar over the stages of one film. name: what stands before it; position: the line it stands on."""
+class StepBar:
+    """One bar over work whose steps have names, and tell the share of the whole. position: the line it stands on."""
 
-    def __init__(self, quiet: bool = False, position: int = 0, name: str = "") -> None:
+    def __init__(self, quiet: bool = False, position: int = 0) -> None:
         self._shown = not quiet and sys.stderr.isatty()
         self._position = position
-        self._prefix = f"{name}: " if name else ""
         self._bar: Any = None
-        self._stage, self._began, self._from = "", 0.0, 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -40,17 +38,30 @@ class StageBar:
         if self._bar is not None:
             self._bar.close()
 
-    def progress(self, stage: str, share: float) -> None:
-        """Show that `share` of `stage` is done."""
+    def progress(self, step: str, share: float) -> None:
+        """Show that `share` of the work is done, now at `step`."""
         if not self._shown:
             return
         if self._bar is None:
             from tqdm import tqdm
 
             self._bar = tqdm(total=100, leave=False, position=self._position, bar_format="{l_bar}{bar}| {elapsed}")
-        self._bar.set_description_str(f"{self._prefix}{stage}{self._left(stage, share)}", refresh=False)
-        self._bar.n = round(100 * share_of_film(stage, share))
+        self._bar.set_description_str(step, refresh=False)
+        self._bar.n = round(100 * share)
         self._bar.refresh()
+
+
+class StageBar(StepBar):
+    """One bar over the stages of one film. name: what stands before it."""
+
+    def __init__(self, quiet: bool = False, position: int = 0, name: str = "") -> None:
+        super().__init__(quiet, position)
+        self._prefix = f"{name}: " if name else ""
+        self._stage, self._began, self._from = "", 0.0, 0.0
+
+    def progress(self, stage: str, share: float) -> None:
+        """Show that `share` of `stage` is done."""
+        super().progress(f"{self._prefix}{stage}{self._left(stage, share)}", share_of_film(stage, share))
 
     def _left(self, stage: str, share: float) -> str:
         """How long the stage will still take, where that is long enough to be worth saying.
@@ -154,30 +165,3 @@ class TransferBar:
             # What an earlier run had already brought counts for the bar, not for the speed.
             self._bar = tqdm(total=size, initial=have, desc=file, unit="B", unit_scale=True, leave=False)
         self._bar.update(have - self._bar.n)
-
-
-class StepBar:
-    """One bar over work whose steps have names and shares of their own."""
-
-    def __init__(self, quiet: bool = False) -> None:
-        self._shown = not quiet and sys.stderr.isatty()
-        self._bar: Any = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def progress(self, step: str, share: float) -> None:
-        """Show that `share` of `step` is done."""
-        if not self._shown:
-            return
-        if self._bar is None:
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=100, leave=False, bar_format="{l_bar}{bar}| {elapsed}")
-        self._bar.set_description_str(step, refresh=False)
-        self._bar.n = round(100 * share)
-        self._bar.refresh()

@@ -24,7 +24,7 @@ HEARD = "document.getElementById('heard').textContent.startsWith('heard')"
 
 
 @pytest.fixture(scope="module")
-def test_folder(tmp_path_factory: pytest.TempPathFactory) -> ListeningTest:
+def blind(tmp_path_factory: pytest.TempPathFactory) -> ListeningTest:
     """Two films of half a second with two systems' music."""
     folder = tmp_path_factory.mktemp("page")
     (folder / "films").mkdir()
@@ -38,10 +38,10 @@ def test_folder(tmp_path_factory: pytest.TempPathFactory) -> ListeningTest:
 
 
 @pytest.fixture
-def page(test_folder: ListeningTest, tmp_path: Path) -> Iterator[chromium.Page]:
+def page(blind: ListeningTest, tmp_path: Path) -> Iterator[chromium.Page]:
     with chromium.browser(tmp_path / "profile") as page:
         page.downloads_to(tmp_path)
-        page.open(test_folder.page)
+        page.open(blind.page)
         yield page
         assert page.problems == []
 
@@ -67,7 +67,7 @@ def hear(page: chromium.Page) -> None:
 
 
 def test_a_listener_goes_through_the_test_by_keys_and_saves_answers_that_can_be_counted(
-    page: chromium.Page, test_folder: ListeningTest, tmp_path: Path
+    page: chromium.Page, blind: ListeningTest, tmp_path: Path
 ) -> None:
     page.type("p07")  # the code has the focus from the first
     page.press("Tab")
@@ -107,15 +107,15 @@ def test_a_listener_goes_through_the_test_by_keys_and_saves_answers_that_can_be_
     assert [row["answer"] for row in rows] == ["5", "6", "2", "3", "7", "1", "4", "4", "3", "6", 'Fine, "really"']
     assert {row["participant"] for row in rows} == {"P07"} and {row["expert"] for row in rows} == {"yes"}
     assert all(float(row["listened_seconds"]) == pytest.approx(0.5, abs=0.15) for row in rows[:8])
-    results = listening_results(saved, test_folder.key)
+    results = listening_results(saved, blind.key)
     assert results.answers.rejected == results.answers.odd == () and results.listeners["experts"] == 1
-    whose = json.loads(test_folder.key.read_text())["samples"]
+    whose = json.loads(blind.key.read_text())["samples"]
     for system in ("one", "two"):
         marks = [int(r["answer"]) for r in rows if r["question"] == "OMQ" and whose[r["item"]]["system"] == system]
         assert results.means["experts", "OMQ", system].value == sum(marks) / 2
 
 
-def test_who_comes_back_goes_on_and_another_listener_begins(page: chromium.Page, test_folder: ListeningTest) -> None:
+def test_who_comes_back_goes_on_and_another_listener_begins(page: chromium.Page, blind: ListeningTest) -> None:
     begin(page, "P1", expert=False)
     first = page.run("document.getElementById('film').src")
     hear(page)
@@ -123,14 +123,14 @@ def test_who_comes_back_goes_on_and_another_listener_begins(page: chromium.Page,
     page.press("4")
     page.press("ArrowRight")
     page.wait("document.getElementById('place').textContent === 'Sample 2 of 4'")
-    page.open(test_folder.page)  # as after closing the browser: only localStorage is left
+    page.open(blind.page)  # as after closing the browser: only localStorage is left
     begin(page, " p1 ")
     assert text(page, "place") == "Sample 2 of 4"
     page.press("ArrowLeft")
     assert page.run("document.getElementById('film').src") == first
     assert page.run("[...document.querySelectorAll('[aria-pressed=true]')].map((b) => b.dataset.mark).join()") == "3,4"
     assert text(page, "play") == "Play again"
-    page.open(test_folder.page)
+    page.open(blind.page)
     begin(page, "P2")
     assert text(page, "place") == "Sample 1 of 4" and text(page, "heard") == "not heard to the end yet"
 
