@@ -405,6 +405,7 @@ class GridEncoder:
 
 _NOTE_NAMES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _TONE_ATTACK: Final = 0.003  # seconds: a jump would click
+_TONE_ENDING: Final = 2.0  # seconds: the gate rejects what breaks off
 _PROGRESSION = (0, -3, -7, -5)  # I vi IV V as semitones of the bass
 
 
@@ -414,7 +415,7 @@ class ToneGenerator:
     name = "tone"
     licence = "CC0-1.0"
     commercial_use = True
-    weights_sha256 = hashlib.sha256(b"tone 2").hexdigest()
+    weights_sha256 = hashlib.sha256(b"tone 3").hexdigest()
     ignores: frozenset[str] = frozenset()
     slow = False
     usual_style: str | None = None
@@ -442,7 +443,8 @@ def _play(request: CueRequest) -> CueTake:
     """Chords that change every bar, an accent on each hit point, the picture's brightness in the level."""
     rng = np.random.default_rng([request.seed, request.take, *request.style.encode()])
     tempo = request.tempo or float(rng.integers(80, 121))
-    key = request.key or str(rng.choice(list(_NOTE_NAMES)))
+    of_film = np.random.default_rng(request.seed if request.film_seed is None else request.film_seed)
+    key = request.key or str(of_film.choice(list(_NOTE_NAMES)))  # one key a film, so that cues don't clash at joins
     start, end = request.span.start - request.lead_seconds, request.span.end + request.tail_seconds
     seconds = (np.arange(request.samples) / SAMPLE_RATE + start).astype(np.float64)
 
@@ -458,7 +460,8 @@ def _play(request: CueRequest) -> CueTake:
         since = np.maximum(seconds - hit.seconds, 0)
         level += 0.2 * hit.strength * np.exp(-since * 8) * np.minimum(since / _TONE_ATTACK, 1)
     level *= _loudness_of_picture(request, seconds)
-    ring_out = np.clip((end - seconds) / max(request.tail_seconds, 0.05), 0, 1)
+    ending = max(request.tail_seconds, min(_TONE_ENDING, request.span.duration / 4))
+    ring_out = np.clip((end - seconds) / ending, 0, 1)
     chord = np.stack([np.sin(phase * 2) + np.sin(phase * 3), np.sin(phase * 2.004) + np.sin(phase * 4)])
     stems = {
         "chords": (0.5 * chord * level * ring_out).astype(np.float32),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from core.errors import ModelError
 from core.vision.picture import PictureFeatures
+from gvm_plugin.gate import MOST_CLASH, clash, faults, listen
 from gvm_plugin.generators import CueRequest, ToneGenerator, load_generator
 from gvm_plugin.timeline import HitPoint, Span
 
@@ -46,6 +47,19 @@ def test_hit_points_are_heard() -> None:
     audio = play(hits=(HitPoint(6.0, 1.0),))
     at = 4 * 48_000
     assert np.abs(audio[:, at : at + 4800]).max() > 1.5 * np.abs(audio[:, at - 9600 : at - 4800]).max()
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    seeds=st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), film=st.integers(0, 10**6), seconds=st.floats(6, 20)
+)
+def test_its_takes_pass_the_gate_and_neighbours_do_not_clash(
+    seeds: tuple[int, int], film: int, seconds: float
+) -> None:  # fmt: skip
+    takes = [play(span=Span(0, seconds), seed=seed, film_seed=film) for seed in seeds]
+    heard = [listen(take) for take in takes]
+    assert [faults(each, followed=False, cue_seconds=seconds) for each in heard] == [(), ()]
+    assert clash(heard[0].closing, heard[1].opening) <= MOST_CLASH
 
 
 def test_midi_is_a_file_that_others_read() -> None:
