@@ -45,6 +45,9 @@ class GVM_PT_wishes(_Tab, bpy.types.Panel):
             column = self.layout.column(align=True)
             column.use_property_split, column.use_property_decorate = True, False
             column.prop(scene.gvm, "takes")
+            row = column.row()
+            row.active = scene.gvm.takes > 1
+            row.prop(scene.gvm, "pick")
             column.prop(scene.gvm, "seed")
 
 

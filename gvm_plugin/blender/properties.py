@@ -38,6 +38,14 @@ class GVMScene(_Wishes, bpy.types.PropertyGroup):
 
     style: bpy.props.EnumProperty(name="Style", items=(AUTO, *STYLES))
     takes: bpy.props.IntProperty(name="Takes", description="Alternatives of each cue", default=1, min=1, max=16)
+    pick: bpy.props.EnumProperty(
+        name="Use",
+        description="Which of several takes is heard; the others lie beside it, muted",
+        items=(
+            ("first", "First Take", "The first that has no fault"),
+            ("best", "Best Take", "The one that fits the picture best, by gvm's evaluator and its own measures"),
+        ),
+    )
     seed: bpy.props.IntProperty(name="Seed", description="Another number, other music", min=0)
 
 

@@ -137,6 +137,8 @@ def begin_cue(context: Any, again: bool) -> None:
             cue["makes"] = []
     edit_fields, rendering = _edit(scene, (record["first"], record["last"]), record)
     fields = {**edit_fields, "project": score, "cues": cues}
+    if len(wanted["makes"]) < 2:  # nothing to choose from
+        fields["options"] = {**record["options"], "pick": "first"}
     if record.get("gain_db") is not None:
         fields["music_gain_db"] = record["gain_db"]
 
@@ -184,7 +186,7 @@ def _begin(
             jobs.STATE.warnings.append("the edit was changed meanwhile: Re-score brings the music in step")
         return message
 
-    fields = {**fields, "options": record["options"], "folder": _folder()}
+    fields = {"options": record["options"], **fields, "folder": _folder()}
     try:
         jobs.begin(jobs.Job(do, title, do, fields, put, undo, rendering), _command(), not bpy.app.online_access)
     except OSError as err:
@@ -251,7 +253,8 @@ def _options(scene: Any) -> dict[str, Any]:
 
     wanted, own = preferences(), scene.gvm
     return {
-        **properties.wishes(own), "seed": own.seed, "takes": own.takes, "model": wanted.model or "starter",
+        **properties.wishes(own), "seed": own.seed, "takes": own.takes,
+        "pick": own.pick if own.takes > 1 else "first", "model": wanted.model or "starter",
         "device": wanted.device, "preset": wanted.preset, "duck": round(wanted.duck, 3),
         "crossfade": round(wanted.crossfade, 3), "min_cue": round(wanted.min_cue, 3),
         "max_cue": round(max(wanted.max_cue, 2 * wanted.min_cue), 3),

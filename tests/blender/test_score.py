@@ -54,6 +54,22 @@ def test_one_strip_a_cue_and_one_undo(film: Editor) -> None:
     assert film.everything() == after
 
 
+def test_the_best_take_is_heard_and_a_reroll_is_not_ranked(film: Editor) -> None:
+    film.row_of_films()
+    film.score(takes=3, pick="best")
+    record = next(iter(film.store.scores(film.scene).values()))
+    assert record["options"]["pick"] == "best"
+    cues = {strip["gvm_cue"] for strip in film.ours}
+    for cue in cues:
+        mine = [strip for strip in film.ours if strip["gvm_cue"] == cue]
+        assert [strip["gvm_take"] for strip in mine] == [1, 2, 3]
+        assert [strip.mute for strip in mine].count(False) == 1
+    film.activate(film.ours[0])
+    film.run(bpy.ops.gvm.reroll)
+    assert [strip["gvm_take"] for strip in film.ours if strip["gvm_cue"] == "A" and not strip.mute] == [4]
+    assert not film.jobs.STATE.warnings
+
+
 def test_saved_and_opened_again(film: Editor) -> None:
     film.row_of_films()
     film.score(takes=2, style="lofi", seed=4)

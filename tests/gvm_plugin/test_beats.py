@@ -169,3 +169,18 @@ def test_an_unbent_take_is_the_same_take() -> None:
     audio = on_the_beat(4)
     flat = TimeMap(np.array([0.0, 4.0]), np.array([0.0, 4.0]))
     assert bend_audio(audio, flat) is audio
+
+
+def test_the_memory_for_a_tempo_does_not_grow_with_the_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A take of many minutes asked for gigabytes: the tempo is now told by its middle, the beats by all of it."""
+    import librosa
+
+    seen = []
+    tempo = librosa.feature.tempo
+    monkeypatch.setattr(
+        librosa.feature, "tempo", lambda **fields: seen.append(len(fields["onset_envelope"])) or tempo(**fields)
+    )
+    pulse = find_pulse(on_the_beat(150, period=0.47))
+    assert seen == [2 * 60 * 100]
+    assert pulse is not None and len(pulse.beats) >= 315
+    assert np.abs(pulse.beats - 0.47 * np.round(pulse.beats / 0.47)).max() < 0.02
