@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """How good the evaluator is: `scripts/evaluate_evaluator.py --corpus build/sound --clips FOLDER --music PATTERN ...`.
 
---corpus gives retrieval and time-shift figures on the held-out films of the sound corpus. --clips and --music take real
-footage: every film's picture against every film's music, CMR and TA; PATTERN says where a film's music lies, relative
-to the folder ('{stem}.music.wav'), and may be given more than once. For each: rank of the own music among all (rank 1
-share, mean rank; bootstrap over films, 95 %), and what chance gives. --weights: another evaluator than the one that
-ships. --baseline adds the plain correlation of the picture's activity with the music's onset strength.
+--corpus gives retrieval and time-shift figures on the held-out films of the sound corpus (its shards 0 to 7), --unseen
+on all films of a corpus that nothing has learned from (scripts/make_sound_corpus.py --first). --clips and --music take
+real footage: every film's picture against every film's music, CMR and TA; PATTERN says where a film's music lies,
+relative to the folder ('{stem}.music.wav'), and may be given more than once. For each: rank of the own music among all
+(rank 1 share, mean rank; bootstrap over films, 95 %), and what chance gives. --weights: another evaluator than the one
+that ships. --baseline adds the plain correlation of the picture's activity with the music's onset strength.
 The last line is JSON.
 """
 
@@ -130,6 +131,7 @@ def main() -> None:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path)
+    parser.add_argument("--unseen", type=Path)
     parser.add_argument("--clips", type=Path)
     parser.add_argument("--music", action="append", default=[])
     parser.add_argument("--weights", type=Path)
@@ -137,10 +139,12 @@ def main() -> None:
     args = parser.parse_args()
     fit = FitModel.load(args.weights)
     found: dict[str, Any] = {"sha256": fit.sha256}
-    if args.corpus:
-        from core.training.evaluator import check_evaluator
+    from core.training.evaluator import check_evaluator
 
+    if args.corpus:
         found["held_out"] = check_evaluator(args.corpus, args.weights)
+    if args.unseen:
+        found["unseen"] = check_evaluator(args.unseen, args.weights, unseen=True)
     if args.clips:
         found["footage"] = on_footage(fit, args.clips, args.music, args.baseline)
     print(json.dumps(found))

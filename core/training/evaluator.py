@@ -30,7 +30,7 @@ from core.memory import check_device
 from core.shapes import account
 from core.training.evaluator_check import check, mismatched
 from core.training.evaluator_data import DESCRIPTORS, PUBLISHED, Film, View, Windows, draw
-from core.training.evaluator_films import read_films
+from core.training.evaluator_films import read_corpus, read_films
 
 
 @dataclass(frozen=True)
@@ -114,11 +114,21 @@ def train_evaluator(
 
 
 def check_evaluator(
-    data: Path, folder: Path | None = None, *, model: Path | None = None, say: Callable[[str], None] = print
+    data: Path,
+    folder: Path | None = None,
+    *,
+    model: Path | None = None,
+    unseen: bool = False,
+    say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Figures of the evaluator in `folder` (None: the one that ships) on the films of `data` that are held out."""
+    """Figures of the evaluator in `folder` (None: the one that ships) on the films of `data` that are held out.
+
+    unseen: `data` is a sound corpus that nothing has learned from: all of its films count.
+    """
     found = fit.FitModel.load(folder, model=model)
-    _, held = read_films(data, found.front, say, held_out_only=True)
+    held = read_corpus(data, say) if unseen else read_films(data, found.front, say, held_out_only=True)[1]
+    if len(held) < 2:
+        raise ModelError(f"{data} has {len(held)} films to check with; 2 are the least")
     view = PUBLISHED if isinstance(found.front, PublishedFront) else DESCRIPTORS
     return {"sha256": found.sha256, **check(found.model, held, view)}
 

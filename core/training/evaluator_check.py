@@ -68,8 +68,9 @@ def _retrieval(model: Evaluator, films: list[Film], view: View, batch: int, draw
     seconds = np.floor(seconds * model.config.rate) / model.config.rate
     rows = [cut(film, 0.0, seconds) for film in films]
     v, m = model.streams(_stack([view.see(p) for p, _ in rows]), _stack([view.hear(s) for _, s in rows]))
-    right: dict[str, list[bool]] = {"video_to_music": [], "music_to_video": [], "ta_video_to_music": []}
-    for _ in range(draws):
+    found = {name: np.zeros((draws, len(films))) for name in ("video_to_music", "music_to_video", "ta_video_to_music")}
+    counted = np.zeros((draws, len(films)), bool)
+    for draw in range(draws):
         order = rng.permutation(len(films))
         for first in range(0, len(order) - batch + 1, batch):
             chosen = torch.as_tensor(order[first : first + batch])
@@ -77,12 +78,23 @@ def _retrieval(model: Evaluator, films: list[Film], view: View, batch: int, draw
             judged = model.judge_streams(v, m, pairs[:, 0], pairs[:, 1])
             cmr, ta = judged.cmr.view(batch, batch), judged.ta.view(batch, batch)
             own = torch.arange(batch)
-            right["video_to_music"] += (cmr.argmax(1) == own).tolist()
-            right["music_to_video"] += (cmr.argmax(0) == own).tolist()
-            right["ta_video_to_music"] += (ta.argmax(1) == own).tolist()
-    return {"batch": batch, "seconds": seconds, "draws": draws} | {
-        name: round(float(np.mean(values)), 4) for name, values in right.items()
-    }
+            found["video_to_music"][draw, chosen] = cmr.argmax(1) == own
+            found["music_to_video"][draw, chosen] = cmr.argmax(0) == own
+            found["ta_video_to_music"][draw, chosen] = ta.argmax(1) == own
+            counted[draw, chosen] = True
+    shares = {name: right[counted].mean() for name, right in found.items()}
+    # A film that is hard is hard in every division: what is drawn again are films, not answers.
+    seen = counted.any(axis=0)
+    by_film = {name: (right.sum(axis=0) / counted.sum(axis=0).clip(1))[seen] for name, right in found.items()}
+    return {"batch": batch, "seconds": float(seconds), "draws": draws} | {
+        name: round(float(share), 4) for name, share in shares.items()
+    } | {f"{name}_interval": _interval(by_film[name]) for name in shares}  # fmt: skip
+
+
+def _interval(values: FloatArray) -> list[float]:
+    """Where 95 % of the means of so many films drawn again lie."""
+    means = np.random.default_rng(0).choice(values, (2000, len(values))).mean(axis=1)
+    return [round(float(bound), 4) for bound in np.quantile(means, [0.025, 0.975])]
 
 
 def _shifted(model: Evaluator, films: list[Film], view: View, seconds: float, turn: bool) -> dict[str, Any]:

@@ -88,6 +88,8 @@ def test_a_few_steps_lower_the_loss_and_the_held_out_ones_are_told_apart() -> No
     assert float(after["ta"]) < float(before["ta"])
     figures = check(learned, held, PLAIN, batch=8, draws=2)
     assert figures["retrieval"]["video_to_music"] > 0.9
+    low, high = figures["retrieval"]["video_to_music_interval"]
+    assert 0.7 < low <= figures["retrieval"]["video_to_music"] <= high <= 1.0
     assert figures["shifted_30s"]["auc_ta"] > 0.9
 
 
@@ -151,6 +153,9 @@ def test_a_sound_corpus_becomes_an_evaluator_that_can_be_loaded(corpus: Path, tm
     checked = check_evaluator(corpus, tmp_path / "out", say=again.append)
     assert checked["retrieval"] == found["retrieval"]
     assert again == []  # features were kept
+    assert check_evaluator(corpus, tmp_path / "out", unseen=True, say=quiet)["films"] == 10
+    with pytest.raises(ModelError, match="has 0 films to check with"):
+        check_evaluator(tmp_path, tmp_path / "out", unseen=True, say=quiet)
     further = train_evaluator(corpus, tmp_path / "more", QUICK, start_from=tmp_path / "out", say=quiet)
     assert FitModel.load(tmp_path / "more").about["training"]["start_from"] == found["sha256"] != further["sha256"]
     with pytest.raises(ModelError, match="is of other sizes: missing 20"):
