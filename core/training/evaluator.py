@@ -47,14 +47,14 @@ class EvaluatorRecipe:
     batch: int = 16
     learning_rate: float = 2e-3
     warmup: int = 50
-    weight_decay: float = 0.05
-    ema: float = 0.99
+    weight_decay: float = 0.1
+    ema: float = 0.998
     ta_weight: float = 1.0
     shift_weight: float = 0.5
     hidden: int = 64
     layers: int = 2
     heads: int = 4
-    channel_dropout: float = 0.0
+    channel_dropout: float = 0.1
     seed: int = 1
 
     def __post_init__(self) -> None:
