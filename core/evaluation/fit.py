@@ -173,7 +173,8 @@ class FitModel:
     ) -> npt.NDArray[np.float64]:
         """CMR [V, M] of every picture with every sound, over the first seconds that all have, 30 at most.
 
-        Each entry follows from its own picture and its own sound alone. MediaError as in `score`.
+        Each entry follows from its own picture and its own sound alone. MediaError where one sound is silent over
+        these seconds (`opening` says how many they are), and as in `score`.
         """
         video, music = self._rows(pictures, sounds, rate)
         with torch.inference_mode():
@@ -190,13 +191,19 @@ class FitModel:
             rows = [self.model.judge_streams(v, m, torch.full_like(index, i), index).ta for i in range(len(v))]
         return torch.stack(rows).cpu().numpy().astype(np.float64)
 
+    def opening(
+        self, pictures: Sequence[PictureFeatures], sounds: Sequence[npt.NDArray[np.floating]], rate: int
+    ) -> float:
+        """Seconds from the start that `matrix` compares of these: what all have, 30 at most, in whole positions."""
+        ends = [_picture_end(p) for p in pictures] + [s.shape[-1] / rate for s in sounds]
+        return _whole(min(LONGEST_SECONDS, *ends), self.model.config.rate)
+
     def _rows(
         self, pictures: Sequence[PictureFeatures], sounds: Sequence[npt.NDArray[np.floating]], rate: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if not pictures or not sounds:
             raise MediaError("nothing to compare: give at least one film and one piece of music")
-        ends = [_picture_end(p) for p in pictures] + [s.shape[-1] / rate for s in sounds]
-        end = _whole(min(LONGEST_SECONDS, *ends), self.model.config.rate)
+        end = self.opening(pictures, sounds, rate)
         _check_length(0.0, end)
         video = np.stack([self.front.see(picture, 0.0, end) for picture in pictures])
         heard = [self._hear(sound, rate, 0.0, end) for sound in sounds]

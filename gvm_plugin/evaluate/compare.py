@@ -19,7 +19,7 @@ import numpy.typing as npt
 from core.errors import MediaError
 from gvm_plugin.evaluate import resemblance
 from gvm_plugin.evaluate.fit import hit_error_ms, measure_free, strong_cuts
-from gvm_plugin.evaluate.material import MONO_RATE, hear, learned_from_starter, watch, work_folder
+from gvm_plugin.evaluate.material import MONO_RATE, SILENT, hear, learned_from_starter, watch, work_folder
 from gvm_plugin.evaluate.metrics import FITTING, KLD, MUSICAL, Metric, fad_metric, kld_metric
 from gvm_plugin.evaluate.statistics import Difference, Estimate, chance_rank, mean, paired, ranks, share
 from gvm_plugin.evaluate.systems import Matches, films_in, match
@@ -72,7 +72,10 @@ class Retrieval:
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """One system's music for the films. refused: films whose music couldn't be compared, with the reason."""
+    """One system's music for the films. refused: films whose music couldn't be compared, with the reason.
+
+    unranked: films that were compared but take no part in the retrieval, with the reason.
+    """
 
     name: str
     matches: Matches
@@ -81,6 +84,7 @@ class System:
     summary: Mapping[str, Estimate | None]
     differences: Mapping[str, Difference | None] = field(default_factory=dict)
     retrieval: Retrieval | None = None
+    unranked: Mapping[Path, str] = field(default_factory=dict)
     duplicates: tuple[tuple[Path, Path, float], ...] = ()
     duplicate_rate: float | None = None
 
@@ -89,8 +93,8 @@ class System:
 class Comparison:
     """What `compare` found. films: with their analyses. systems: the reference first, if there is one, then as asked.
 
-    metrics: the columns, in order. baseline: the system from which differences are counted, None with one system
-    alone. notes: one sentence each.
+    unread: films that can't be read, with the reason. metrics: the columns, in order. baseline: the system from which
+    differences are counted, None with one system alone. notes: one sentence each.
     """
 
     films: Mapping[Path, Analysis]
@@ -100,6 +104,12 @@ class Comparison:
     baseline: str | None
     notes: tuple[str, ...]
     evaluator_sha256: str
+    unread: Mapping[Path, str] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> tuple[Path, ...]:
+        """All films that any system has music for: those that were compared, then those that can't be read."""
+        return (*self.films, *self.unread)
 
 
 @dataclass(eq=False)
@@ -132,7 +142,8 @@ def compare(
     reference: folder of the films' real music, for FAD and KLD. patterns: by system, how its files are called, with
     {stem} for the film's name. baseline: the system from which differences are counted (None: the first). embedders,
     labels: for FAD and KLD, NAME or NAME=WEIGHTS; none: those whose weights are here. keep: a folder in which what
-    was seen of the films is kept for next time.
+    was seen of the films is kept for next time. A film or piece that can't be read is refused and the others go on;
+    MediaError where none is left.
     """
     tell = progress or (lambda step, share: None)
     # 1. Who is who: all that can be wrong with names is said before any work.
@@ -145,15 +156,26 @@ def compare(
     wanted = [film for film in films if any(film in each.files for each in matched.values())]
     work = len(wanted) * (1 + len(folders))
     analyses: dict[Path, Analysis] = {}
+    unread: dict[Path, str] = {}
     for number, film in enumerate(wanted):
         tell(f"watch {film.name}", number / work)
-        analyses[film] = watch(film, model, [*folders.values()], keep)
+        try:
+            analyses[film] = watch(film, model, [*folders.values()], keep)
+        except MediaError as err:
+            unread[film] = str(err)
+    if not analyses:
+        film, reason = next(iter(unread.items()))
+        raise MediaError(f"{videos}: none of its {len(unread)} films can be compared; {film.name}: {reason}")
     # 3. Every piece by itself.
-    heard = {name: _Heard() for name in folders}
+    heard = {
+        name: _Heard(refused={film: reason for film, reason in unread.items() if film in found.files})
+        for name, found in matched.items()
+    }
     for place, (name, found) in enumerate(matched.items()):
         for number, (film, path) in enumerate(found.files.items()):
             tell(f"{name}: {path.name}", (len(wanted) * (1 + place) + number) / work)
-            _take_in(heard[name], film, path, analyses[film], model, ears)
+            if film in analyses:
+                _take_in(heard[name], film, path, analyses[film], model, ears)
         if not heard[name].pieces:
             film, reason = next(iter(heard[name].refused.items()))
             raise MediaError(f"{name}: none of its {len(found.files)} pieces can be compared; {film.name}: {reason}")
@@ -172,8 +194,9 @@ def compare(
         metrics=metrics,
         reference=REFERENCE if reference is not None else None,
         baseline=base,
-        notes=(*_notes(finished, heard, real, ears), *_bias(model)),
+        notes=(*_notes(finished, heard, real, ears, unread), *_bias(model)),
         evaluator_sha256=model.sha256,
+        unread=unread,
     )
 
 
@@ -293,13 +316,15 @@ def _summed(
 
     order = list(heard.prints)
     numbers = [(order.index(a), order.index(b), likeness) for a, b, likeness in pairs]
+    retrieval, unranked = _retrieval(heard, analyses, model)
     return System(
         name=name,
         matches=matches,
         pieces=heard.pieces,
         refused=heard.refused,
         summary=summary,
-        retrieval=_retrieval(heard, analyses, model),
+        retrieval=retrieval,
+        unranked=unranked,
         duplicates=pairs,
         duplicate_rate=near_duplicate_rate(len(order), numbers) if len(order) > 1 else None,
     )
@@ -325,13 +350,29 @@ def _fad(embedder: str, heard: _Heard, real: _Heard | None) -> Estimate | None:
     )
 
 
-def _retrieval(heard: _Heard, analyses: Mapping[Path, Analysis], model: FitModel) -> Retrieval | None:
-    """None for fewer than two films. Very short ones are left out: all are compared over what the shortest has."""
+def _retrieval(
+    heard: _Heard, analyses: Mapping[Path, Analysis], model: FitModel
+) -> tuple[Retrieval | None, dict[Path, str]]:
+    """(retrieval, films left out of it with the reason). None for fewer than two films.
+
+    All are compared over what the shortest has, so very short ones are left out, and so are those silent so far.
+    """
     lengths = {film: min(piece.seconds, OPENING_SECONDS) for film, piece in heard.pieces.items()}
     usual = float(np.median(list(lengths.values())))
-    films = [film for film, seconds in lengths.items() if seconds >= usual / 2]
+    out = {
+        film: f"with {seconds:.1f} s much shorter than the others"
+        for film, seconds in lengths.items()
+        if seconds < usual / 2
+    }
+    films = [film for film in lengths if film not in out]
+    opening = model.opening([analyses[film].features for film in films], [heard.openings[film] for film in films],
+                            MONO_RATE)  # fmt: skip
+    for film in films:
+        if float(np.abs(heard.openings[film][: round(opening * MONO_RATE)]).max(initial=0.0)) < SILENT:
+            out[film] = f"silent in the first {opening:g} s, over which all are compared"
+    films = [film for film in films if film not in out]
     if len(films) < 2:
-        return None
+        return None, out
     scores = model.matrix(
         [analyses[film].features for film in films], [heard.openings[film] for film in films], MONO_RATE
     )
@@ -339,7 +380,7 @@ def _retrieval(heard: _Heard, analyses: Mapping[Path, Analysis], model: FitModel
     first, rank = share([bool(place == 1.0) for place in places]), mean([float(place) for place in places])
     assert first is not None
     assert rank is not None
-    return Retrieval(first, rank, dict(zip(films, map(float, places), strict=True)), len(films))
+    return Retrieval(first, rank, dict(zip(films, map(float, places), strict=True)), len(films)), out
 
 
 def _with_differences(
@@ -384,10 +425,15 @@ def _fad_difference(
 
 
 def _notes(
-    systems: Sequence[System], heard: Mapping[str, _Heard], real: _Heard | None, ears: resemblance.Ears
+    systems: Sequence[System],
+    heard: Mapping[str, _Heard],
+    real: _Heard | None,
+    ears: resemblance.Ears,
+    unread: Mapping[Path, str],
 ) -> tuple[str, ...]:
     """What there is to say of the comparison as a whole."""
-    notes = []
+    notes = [f"{film.name}: left out for every system, since the film can't be compared ({reason})"
+             for film, reason in unread.items()]  # fmt: skip
     if real is None:
         notes.append("FAD and KLD are left out: they compare with the films' real music; name it with --reference")
     notes += ears.notes
@@ -397,9 +443,13 @@ def _notes(
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             names = ", ".join(film.stem for film in missing[:3])
             notes.append(f"{system.name}: no music for {names}{more}")
-        if system.refused:
-            told = "; ".join(f"{film.stem}: {reason}" for film, reason in system.refused.items())
-            notes.append(f"{system.name}: {len(system.refused)} refused ({told})")
+        refused = {film: reason for film, reason in system.refused.items() if film not in unread}
+        if refused:
+            told = "; ".join(f"{film.stem}: {reason}" for film, reason in refused.items())
+            notes.append(f"{system.name}: {len(refused)} refused ({told})")
+        if system.unranked:
+            told = "; ".join(f"{film.stem}: {reason}" for film, reason in system.unranked.items())
+            notes.append(f"{system.name}: rank-1 and mean rank are without {len(system.unranked)} ({told})")
         lengths = [f"{film.stem}: {piece.note}" for film, piece in system.pieces.items() if piece.note]
         if lengths:
             more = f" (and {len(lengths) - 1} more)" if len(lengths) > 1 else ""

@@ -89,12 +89,14 @@ def write_comparison_page(comparison: Comparison, path: Path, title: str, comman
             "headings": [*(m.title for m in FITTING), "rank"],
             "tables": [
                 {
-                    "title": table.title,
-                    "about": table.about,
-                    "header": table.header,
+                    "title": clean(table.title),
+                    "about": clean(table.about),
+                    "header": [clean(cell) for cell in table.header],
                     "rows": [
                         [
                             _cell(cell, column < len(table.best) and table.best[column] == number)
+                            if column
+                            else {"value": clean(cell)}
                             for column, cell in enumerate(row)
                         ]
                         for number, row in enumerate(table.rows)

@@ -186,7 +186,7 @@ def to_markdown(comparison: Comparison, command: str = "") -> str:
     if command:
         parts.append(f"```sh\n{command}\n```\n")
     for table in tables_of(comparison):
-        parts.append(f"## {table.title}\n\n{table.about}\n\n{markdown_table(table)}")
+        parts.append(f"## {_escaped(table.title)}\n\n{_escaped(table.about)}\n\n{markdown_table(table)}")
     if comparison.notes:
         parts.append("## Notes\n\n" + "\n".join(f"- {_escaped(note)}" for note in comparison.notes) + "\n")
     columns = "\n".join(f"- **{metric.title}**: {metric.about}" for metric in comparison.metrics)
@@ -198,7 +198,10 @@ def to_markdown(comparison: Comparison, command: str = "") -> str:
 
 def markdown_table(table: Table) -> str:
     """One table as Markdown, the best of each column in bold."""
-    lines = [_markdown_row(table.header), "|" + "|".join("---" for _ in table.header) + "|"]
+    lines = [
+        _markdown_row([_escaped(cell) for cell in table.header]),
+        "|" + "|".join("---" for _ in table.header) + "|",
+    ]
     for number, row in enumerate(table.rows):
         cells = [_escaped(cell) for cell in row]
         bold = [column < len(table.best) and table.best[column] == number for column in range(len(row))]
@@ -209,7 +212,7 @@ def markdown_table(table: Table) -> str:
 def files_table(comparison: Comparison) -> Table:
     """What matched what: a row per film, a column per system."""
     rows = []
-    for film in comparison.films:
+    for film in comparison.asked:
         cells = []
         for each in comparison.systems:
             path = each.matches.files.get(film)
@@ -224,7 +227,7 @@ def match_lines(comparison: Comparison) -> list[str]:
     lines = []
     for each in comparison.systems:
         found = each.matches
-        line = f"{each.name}: {len(found.files)} of {len(comparison.films)} films matched in {found.folder}"
+        line = f"{each.name}: {len(found.files)} of {len(comparison.asked)} films matched in {found.folder}"
         if found.also:
             film, others = next(iter(found.also.items()))
             line += f"; {found.files[film].name} was taken before {others[0].name}"
@@ -260,7 +263,7 @@ def films_csv(comparison: Comparison) -> str:
     """One row per film and system with every figure, for statistics of one's own."""
     keys = [metric.key for metric in comparison.metrics if not metric.embedder]
     rows: list[list[Any]] = [["film", "system", "file", "seconds", *keys, "rank", "remark"]]
-    for film in comparison.films:
+    for film in comparison.asked:
         for each in comparison.systems:
             piece = each.pieces.get(film)
             if piece is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,47 @@ def test_systems_with_different_films_are_said_to_be(place: Path, tmp_path: Path
     assert two.differences["cmr"] is not None
     assert two.differences["cmr"].estimate.n == 2
     assert two.differences["cmr"].estimate.value == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_piece_that_begins_in_silence_is_left_out_of_the_ranking_alone(place: Path, tmp_path: Path) -> None:
+    """All are ranked over what the shortest has, 7 s here: music that begins later has nothing to be ranked by."""
+    late = music()
+    late[: round(7.3 * 48_000)] = 0
+    write(tmp_path / "a.wav", late)
+    soft = music(notes=FILMS["b"])
+    soft[: 2 * 48_000] = 0
+    write(tmp_path / "b.wav", soft)
+    write(tmp_path / "c.wav", music(7.2, notes=FILMS["c"]))
+    result = compare(place / "films", {"mine": tmp_path}, model=MODEL)
+    (mine,) = result.systems
+    assert {film.stem for film in mine.pieces} == {"a", "b", "c"}
+    assert mine.refused == {}
+    assert mine.retrieval is not None
+    assert {film.stem for film in mine.retrieval.ranks} == {"b", "c"}
+    assert {film.stem for film in mine.unranked} == {"a"}
+    said = "mine: rank-1 and mean rank are without 1 (a: silent in the first 7 s, over which all are compared)"
+    assert said in result.notes
+
+
+def test_a_film_that_cannot_be_read_is_refused_and_the_others_are_compared(place: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "films").mkdir(exist_ok=True)
+        shutil.copyfile(place / "films" / f"{name}.mp4", tmp_path / "films" / f"{name}.mp4")
+    (tmp_path / "films" / "c.mp4").write_text("no film")
+    result = compare(tmp_path / "films", {"on": place / "on", "same": place / "same"}, model=MODEL)
+    assert [film.name for film in result.films] == ["a.mp4", "b.mp4"]
+    (broken,) = result.unread
+    for each in result.systems:
+        assert {film.stem for film in each.pieces} == {"a", "b"}
+        assert list(each.refused) == [broken]
+    assert sum("c.mp4" in note for note in result.notes) == 1
+    assert tables.match_lines(result)[0].startswith("on: 3 of 3 films matched")
+    assert ("c.mp4", "c.music.wav (refused)", "c.wav (refused)") in tables.files_table(result).rows
+    assert "c.mp4,on,,," in tables.films_csv(result)
+    for name in ("a", "b"):
+        (tmp_path / "films" / f"{name}.mp4").write_text("no film either")
+    with pytest.raises(MediaError, match=r"none of its 3 films can be compared; a\.mp4: "):
+        compare(tmp_path / "films", {"on": place / "on"}, model=MODEL)
 
 
 # --- against a reference -----------------------------------------------------------------------------------------
@@ -270,6 +312,21 @@ def test_a_difference_is_written_with_its_p(p: float, said: str) -> None:
 )
 def test_names_stay_what_they_are_in_markdown(name: str, said: str) -> None:
     assert tables._escaped(name) == said
+
+
+def test_a_systems_name_stands_whole_in_every_table(place: Path, tmp_path: Path) -> None:
+    names = ("ours [v1]", "a|b *x*")
+    result = compare(place / "films", dict.fromkeys(names, place / "on"), baseline=names[1], model=MODEL)
+    write_comparison_page(result, tmp_path / "page.html", "films")
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    heads = re.findall(r'<th scope="row">(.*?)</th>', html)
+    assert set(heads) == set(names)
+    text = tables.to_markdown(result)
+    assert "| film | ours [v1] | a\\|b \\*x\\* |" in text
+    for table in text.split("\n\n"):
+        widths = {len(re.split(r"(?<!\\)\|", line)) for line in table.splitlines() if line.startswith("|")}
+        assert len(widths) <= 1
+    assert "## Differences from a\\|b \\*x\\*\n" in text
 
 
 def test_markdown_and_csv_hold_every_figure(comparison: Comparison) -> None:
