@@ -8,7 +8,8 @@ The score of a take is the mean of two halves, or the one that could be measured
 Figures of different kinds are made comparable by dividing them by how much each differs among takes of one cue
 (SPREADS), the fixed-scale form of a z-score: the mean cancels among takes of one cue, and a scale that doesn't come
 from the few takes at hand neither blows up where they are all alike nor makes a take's score hang on the others. A
-figure counts only where every take of the cue has it.
+figure counts only where every take of the cue has it that may be chosen: silence, say, fits nothing and is rejected
+anyway.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-By = Literal["hand", "first", "best", "last resort"]
+if TYPE_CHECKING:
+    from gvm_plugin.cuesheet import Settings
+
+By = Literal["hand", "kept", "first", "best", "last resort"]
 
 # Standard deviation among takes of one cue: the starter's music for 17 real and drawn films, 160 takes
 # (scripts/bench_takes.py, `spreads`); and which way is better. The starter's hit points differ by 0.3 ms, which nobody
@@ -53,7 +57,10 @@ class TakeFigures:
 
 @dataclass(frozen=True)
 class Choice:
-    """The take that a cue gets. by: who decided (a person in the sheet, the first, the best, or nothing better)."""
+    """The take that a cue gets.
+
+    by: who decided (a person in the sheet, gvm the last time, the first, the best, or nothing better).
+    """
 
     cue: str
     take: int
@@ -72,12 +79,24 @@ class Choice:
 
 
 def scored(takes: Sequence[TakeFigures], halves: Sequence[Sequence[str]] = HALVES) -> tuple[TakeFigures, ...]:
-    """The takes of one cue with their scores: None where nothing could be measured on all of them."""
-    usable = [[name for name in half if all(getattr(take, name) is not None for take in takes)] for half in halves]
+    """The takes of one cue with their scores: None where nothing could be measured on all that are without fault.
+
+    A faulty take has one where it has all the figures that count for the others.
+    """
+    compared = [take for take in takes if not take.faults] or takes
+    usable = [[name for name in half if _all_have(name, compared)] for half in halves]
     usable = [half for half in usable if half]
-    if not usable:
-        return tuple(replace(take, score=None) for take in takes)
-    return tuple(replace(take, score=round(fmean(_mean(take, half) for half in usable), 4)) for take in takes)
+    return tuple(replace(take, score=_score(take, usable)) for take in takes)
+
+
+def _all_have(name: str, takes: Sequence[TakeFigures]) -> bool:
+    return all(getattr(take, name) is not None for take in takes)
+
+
+def _score(take: TakeFigures, halves: Sequence[Sequence[str]]) -> float | None:
+    if not halves or not all(_all_have(name, [take]) for half in halves for name in half):
+        return None
+    return round(fmean(_mean(take, half) for half in halves), 4)
 
 
 def _mean(take: TakeFigures, names: Sequence[str]) -> float:
@@ -114,6 +133,11 @@ def choose(cue: str, takes: Sequence[TakeFigures], pick: str) -> Choice:
     return Choice(cue, chosen.number, "first", why, tuple(takes))
 
 
+def circumstances(settings: Settings) -> dict[str, Any]:
+    """What of a sheet's settings decides which take is chosen: plain values for provenance."""
+    return {"takes": settings.takes, "pick": settings.pick, "no_gate": settings.no_gate}
+
+
 def notes(choice: Choice) -> tuple[str, ...]:
     """Lines for the person: what was rejected, and loudly what is used although it is faulty."""
     by_number = {take.number: take for take in choice.takes}
@@ -124,6 +148,11 @@ def notes(choice: Choice) -> tuple[str, ...]:
         return (
             f"cue {choice.cue}: take {choice.take} was chosen in the cue sheet and is kept, although "
             f"{' and '.join(used.faults)}; with take: auto gvm chooses",
+        )
+    if choice.by == "kept" and used is not None and used.faults:
+        return (
+            f"cue {choice.cue}: take {choice.take} is kept as it was, although {' and '.join(used.faults)}; "
+            "with take: auto gvm chooses again",
         )
     if choice.by == "last resort":
         tried = f"all {len(choice.takes)} takes are faulty" if len(choice.takes) > 1 else "no other take was made"

@@ -162,7 +162,8 @@ The cues, in the order of the film; where there is none, there is no music.
   tempo       beats per minute; auto lets it fit the hit points
   key         C, F#, Bb, Am ...; auto. An m makes it minor; without one the mood decides
   seed        another number, other music
-  take        which of the alternatives is used, counted from 1; auto: the first, or the best, that isn't faulty
+  take        which of the alternatives is used, counted from 1; auto: the first, or the best, that isn't faulty.
+              gvm writes here which one it chose: that holds until the cue is changed, a number of yours for good
   silent      true: no music here
   hits        [moment, strength]: what the music marks; strength 0..1, from 0.5 up the whole orchestra does
   reason      why this cue is here; for the reader only""",
@@ -170,7 +171,7 @@ The cues, in the order of the film; where there is none, there is no music.
     "speech": "Where somebody speaks, [from, to]: the music goes down there, and plays no lead.",
     "music": "Where the film already has music, [from, to].",
     "warnings": "What you should know about this film.",
-    "provenance": "Where the score came from. Written by gvm; changing it changes nothing.",
+    "provenance": "Where the score came from, and which takes gvm chose itself. Written by gvm.",
 }
 _SETTING_NOTES: Final[dict[str, str]] = {
     "model": "gvm models lists them",
@@ -240,14 +241,39 @@ def to_yaml(sheet: CueSheet, name: str = "film.cues.yaml") -> str:
     return buffer.getvalue()
 
 
-def update_provenance(path: Path, provenance: Mapping[str, Any]) -> None:
-    """Write `provenance` into the sheet at `path`, leaving all else, also a person's comments, as it stands."""
+def update(
+    path: Path, provenance: Mapping[str, Any], takes: Mapping[str, tuple[int | None, int | None]] | None = None
+) -> str:
+    """Write `provenance` into the sheet at `path`, leaving all else, also a person's comments, as it stands.
+
+    takes: by a cue's id the (old, new) number of its take, which is written too where the old one still stands there.
+    The sheet may have been edited since it was read: what is no sheet any more stays as it is, and the line that is
+    returned says so; it is empty where all went well.
+    """
+    from ruamel.yaml.error import YAMLError
+
     yaml = yaml_parser()
-    document = yaml.load(path.read_text(encoding="utf-8"))
-    document["provenance"] = dict(provenance)
-    buffer = io.StringIO()
-    yaml.dump(document, buffer)
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"))
+        cues = {str(cue["id"]): cue for cue in document["cues"]}
+        document["provenance"] = dict(provenance)
+        for name, (old, new) in (takes or {}).items():
+            if name in cues and old != new and cues[name].get("take", AUTO) in ({None, AUTO} if old is None else {old}):
+                _set_take(cues[name], AUTO if new is None else new)
+        buffer = io.StringIO()
+        yaml.dump(document, buffer)
+    except (OSError, YAMLError, ValueError, LookupError, TypeError, AttributeError):
+        return f"{path}: was changed while it was rendered, and can't be read now; mend it and run `gvm render` again"
     _replace_text(path, buffer.getvalue())
+    return ""
+
+
+def _set_take(cue: Any, take: int | str) -> None:
+    """Set the take of a cue as ruamel has it, behind the id where there was none: what follows may have comments."""
+    if "take" in cue:
+        cue["take"] = take
+    else:
+        cue.insert(list(cue).index("id") + 1, "take", take)
 
 
 def yaml_parser() -> Any:

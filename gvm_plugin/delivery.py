@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import DeliveryError
 from gvm_plugin import __version__, cuesheet
+from gvm_plugin.choose import circumstances
 from gvm_plugin.cuesheet import Cue, CueSheet
 from gvm_plugin.generators import MusicGenerator
 from gvm_plugin.outputs import Outputs, file_name
@@ -24,13 +26,16 @@ if TYPE_CHECKING:
     from gvm_plugin.mix import MixReport
     from gvm_plugin.report import OutputFile, VideoReport
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, eq=False)
 class Finished:
     """All that was made of one film, still in its work folder.
 
     film: the muxed film, None if only the music was asked for. edited: the sheet of a person, which keeps its text.
-    exported: files for other editors, by name. choices: which take each cue got, and why.
+    exported: files for other editors, by name. choices: which take each cue got, and why. asked: the takes by cue, as
+    the sheet named them.
     """
 
     sheet: CueSheet
@@ -40,6 +45,7 @@ class Finished:
     edited: Path | None
     exported: Mapping[str, Path] = field(default_factory=dict)
     choices: Sequence[Choice] = ()
+    asked: Mapping[str, int | None] = field(default_factory=dict)
 
 
 def deliver(finished: Finished, outputs: Outputs) -> tuple[OutputFile, ...]:
@@ -66,11 +72,19 @@ def deliver(finished: Finished, outputs: Outputs) -> tuple[OutputFile, ...]:
     if finished.edited is None or finished.edited.absolute() != outputs.sheet.absolute():
         cuesheet.write(sheet, outputs.sheet)
     else:
-        cuesheet.update_provenance(finished.edited, sheet.provenance)
+        _update_sheet(finished, finished.edited)
     files.append(OutputFile("sheet", outputs.sheet.name))
     if finished.film is not None:
         files.insert(0, OutputFile("video", _move(finished.film, outputs.film)))
     return tuple(files)
+
+
+def _update_sheet(finished: Finished, path: Path) -> None:
+    """Write into a person's sheet where the score came from and which takes were chosen; a warning where one can't."""
+    takes = {cue.id: (finished.asked.get(cue.id), cue.take) for cue in finished.sheet.cues}
+    problem = cuesheet.update(path, finished.sheet.provenance, takes)
+    if problem:
+        log.warning("%s", problem)
 
 
 def provenance(
@@ -87,6 +101,7 @@ def provenance(
             "commercial_use": generator.commercial_use,
             "weights_sha256": generator.weights_sha256,
         },
+        "choosing": circumstances(sheet.settings),
         "cues": {
             cue.id: {
                 "tempo": round(float(take.info["tempo"]), 3),

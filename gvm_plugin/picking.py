@@ -1,9 +1,11 @@
 """SPINE of the choice: the takes of a sheet -> which of them each cue gets.
 
-pick_takes    hear all takes -> make others where none is fit to be heard -> rank -> a sheet with every take chosen
+settled_before    a sheet that was rendered before -> which of its takes a person chose, and which gvm chose and keeps
+pick_takes        hear all takes -> make others where none is fit to be heard -> rank -> a sheet with every take chosen
 
-A take that a person chose in the sheet is never overruled, only complained of. Cues are settled in the order of the
-film, so that a take can be heard against the one it follows.
+A take that a person chose in the sheet is never overruled, only complained of; nor is one that gvm chose before for
+the very same cue, whatever became of the cues beside it. Cues are settled in the order of the film, so that a take can
+be heard against the one it follows.
 """
 
 from __future__ import annotations
@@ -11,13 +13,13 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gvm_plugin.cache import StoredTake
-from gvm_plugin.choose import Choice, TakeFigures, choose, notes, scored
+from gvm_plugin.choose import Choice, TakeFigures, choose, circumstances, notes, scored
 from gvm_plugin.cuesheet import Cue, CueSheet
 from gvm_plugin.gate import SHORTEST_JUDGED, Fault, clash, clash_fault, faults
 from gvm_plugin.judge import Judge
@@ -48,18 +50,50 @@ class Picked:
     extra: int = 0
 
 
+def settled_before(maker: TakeMaker) -> tuple[TakeMaker, dict[str, Choice]]:
+    """(`maker` with only those takes chosen that hold, those of its choices that gvm made, by the cue's id).
+
+    A number that gvm itself wrote into the sheet holds as long as it stands for the same music and as takes are chosen
+    in the same way. Otherwise the cue is open again, as it was to begin with; a person's own number always holds.
+    """
+    sheet = maker.sheet
+    made = sheet.provenance.get("cues")
+    records = {key: record for key, record in made.items() if _is_record(record)} if isinstance(made, Mapping) else {}
+    same_way = sheet.provenance.get("choosing") == circumstances(sheet.settings)
+    kept: dict[str, Choice] = {}
+    cues: list[Cue] = []
+    for cue in sheet.cues:
+        if cue.take is not None:
+            key = "" if cue.silent else maker.key(maker.request(cue, cue.take))
+            record = records.get(cue.id) or next((each for each in records.values() if each["take"] == key), None)
+            if record is not None and record["ranking"].get("take") == cue.take and record["ranking"]["by"] != "hand":
+                if same_way and record["take"] == key:
+                    kept[cue.id] = Choice(cue.id, cue.take, "kept", str(record["ranking"].get("why")))
+                else:
+                    cue = replace(cue, take=None)
+        cues.append(cue)
+    return replace(maker, sheet=replace(sheet, cues=tuple(cues))), kept
+
+
+def _is_record(record: Any) -> bool:
+    """Does a cue's part of the provenance say which take was chosen, and by whom? It lies in a file people edit."""
+    ranking = record.get("ranking") if isinstance(record, Mapping) else None
+    return isinstance(ranking, Mapping) and "by" in ranking and "take" in record
+
+
 def pick_takes(
     maker: TakeMaker,
     takes: Takes,
     judge: Judge,
     tell: Callable[[float], None],
     neighbours: Sequence[Cue] | None = None,
+    kept: Mapping[str, Choice] | None = None,
 ) -> Picked:
     """The choice among `takes`, which `maker` made. tell: takes the share done, 0..1.
 
-    neighbours: all cues that sound, where the sheet has only some of them.
+    neighbours: all cues that sound, where the sheet has only some of them. kept: what `settled_before` found.
     """
-    work = _Picking(maker, dict(takes), judge, neighbours or maker.sheet.sounding)
+    work = _Picking(maker, dict(takes), judge, neighbours or maker.sheet.sounding, kept or {})
     sheet = maker.sheet
     for index, cue in enumerate(sheet.sounding):
         work.settle(cue, partial(_part, tell, index, len(sheet.sounding)))
@@ -87,6 +121,7 @@ class _Picking:
     takes: dict[tuple[str, int], StoredTake]
     judge: Judge
     neighbours: Sequence[Cue]
+    kept: Mapping[str, Choice]
     choices: list[Choice] = field(default_factory=list)
     extra: int = 0
     retry_seconds: float = 0.0
@@ -98,7 +133,8 @@ class _Picking:
         numbers = sorted(number for name, number in self.takes if name == cue.id)
         if cue.take is not None:
             known = scored([self._figures(cue, number, len(numbers) > 1) for number in numbers])
-            self.choices.append(Choice(cue.id, cue.take, "hand", "chosen in the cue sheet", known))
+            settled = self.kept.get(cue.id) or Choice(cue.id, cue.take, "hand", "chosen in the cue sheet")
+            self.choices.append(replace(settled, takes=known))
             return
         figures = [self._figures(cue, number, len(numbers) > 1) for number in numbers]
         slow = self.maker.generator.slow
@@ -152,7 +188,7 @@ class _Picking:
         return None if number is None else self.takes[cue.id, number]
 
     def _fixed(self, cue: Cue) -> StoredTake | None:
-        """The take of a cue that a person chose."""
+        """The take of a cue that was decided on before: by a person, or as it is kept."""
         return None if cue.take is None else self.takes.get((cue.id, cue.take))
 
     def _beside(self, cue: Cue) -> tuple[Cue | None, Cue | None]:

@@ -337,8 +337,10 @@ def _choice_row(choice: Choice) -> dict[str, Any]:
         for take in choice.takes
     ]
     why = choice.why
-    if choice.by == "hand":
-        why = "; although ".join(filter(None, [why, " and ".join(f for t in choice.takes for f in t.faults)]))
+    if choice.by in ("hand", "kept"):
+        used = [fault for take in choice.takes if take.number == choice.take for fault in take.faults]
+        faults = [fault for fault in used if fault not in why]  # a last resort's reason names them already
+        why = "; although ".join(filter(None, [why, " and ".join(faults)]))
     return {"cue": clean(choice.cue), "take": choice.take, "by": choice.by, "why": clean(why), "takes": takes}
 
 

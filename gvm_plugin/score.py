@@ -16,7 +16,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,6 +39,7 @@ from gvm_plugin.timeline import to_samples
 if TYPE_CHECKING:
     from core.vision.picture import FrameEncoder, PictureFeatures
     from gvm_plugin.analysis import Analysis
+    from gvm_plugin.choose import Choice
     from gvm_plugin.crossfade import AssembledMusic, Placement
     from gvm_plugin.generators import MusicGenerator
     from gvm_plugin.measure import Measures
@@ -295,9 +296,11 @@ def _analyse(job: _Job, sha256: str) -> Analysis:
 def _produce(job: _Job, analysis: Analysis, sheet: CueSheet, edited: Path | None = None) -> Score:
     """Make what the sheet says and deliver it. edited: the file of a person's sheet, which keeps its text."""
     from gvm_plugin.encode import HEADROOM_DB, MARGIN_DB, peak_excess
+    from gvm_plugin.picking import settled_before
 
     _check_room(job, sheet)
-    maker = TakeMaker(job.cache, job.generator, analysis.features, sheet)
+    asked = {cue.id: cue.take for cue in sheet.cues}
+    maker, kept = settled_before(TakeMaker(job.cache, job.generator, analysis.features, sheet))
     with job.cache.work_folder(job.outputs.name) as work:
         # 1. Every cue, every take: from the cache, or made now and kept there.
         with job.stage("generate") as tell:
@@ -305,7 +308,7 @@ def _produce(job: _Job, analysis: Analysis, sheet: CueSheet, edited: Path | None
 
         # 2. Which of them each cue gets; others are made where none is fit to be heard.
         with job.stage("choose") as tell:
-            picked = _choose(job, analysis, maker, takes, tell)
+            picked = _choose(job, analysis, maker, takes, tell, kept)
             sheet, takes = picked.sheet, picked.takes
 
         # 3. The chosen takes as one track, crossfaded where they meet.
@@ -332,7 +335,7 @@ def _produce(job: _Job, analysis: Analysis, sheet: CueSheet, edited: Path | None
         # 6. Film, music, sheet and the rest into place.
         with job.stage("deliver"):
             made = replace(sheet, provenance=provenance(sheet, takes, job.generator, picked.choices))
-            finished = Finished(made, takes, mixed, film, edited, choices=picked.choices)
+            finished = Finished(made, takes, mixed, film, edited, choices=picked.choices, asked=asked)
             finished, told = _hand_off(job, analysis, finished, music.placed, work)
             files = deliver(finished, job.outputs)
 
@@ -341,7 +344,14 @@ def _produce(job: _Job, analysis: Analysis, sheet: CueSheet, edited: Path | None
     return Score(job.outputs, made, report)
 
 
-def _choose(job: _Job, analysis: Analysis, maker: TakeMaker, takes: Takes, tell: Callable[[float], None]) -> Picked:
+def _choose(
+    job: _Job,
+    analysis: Analysis,
+    maker: TakeMaker,
+    takes: Takes,
+    tell: Callable[[float], None],
+    kept: Mapping[str, Choice],
+) -> Picked:
     """The take of each cue, and what there is to tell of the choice."""
     from gvm_plugin.film_source import FileSource
     from gvm_plugin.judge import Judge
@@ -352,7 +362,7 @@ def _choose(job: _Job, analysis: Analysis, maker: TakeMaker, takes: Takes, tell:
         return watch(FileSource(job.video), encoder, analysis.duration, None).features
 
     judge = Judge.of_film(analysis, evaluator_for(analysis.features, look))
-    return pick_takes(maker, takes, judge, tell)
+    return pick_takes(maker, takes, judge, tell, kept=kept)
 
 
 def bytes_needed(seconds: float, film_bytes: int, takes: int = 1, stems: bool = False) -> int:

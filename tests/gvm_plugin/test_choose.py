@@ -34,6 +34,17 @@ def test_a_figure_that_one_take_lacks_counts_for_none() -> None:
     assert [t.number for t in ranked(scored([with_hits, without]))] == [2, 1]
 
 
+def test_a_silent_take_that_is_rejected_leaves_the_others_their_figures() -> None:
+    mute = take(1, activity_energy_r=0.9, faults=("it is all but silent",), severity=10.0)
+    poor, good = take(2, cmr=0.2, ta=0.1, activity_energy_r=0.1), take(3, cmr=0.6, ta=0.7, activity_energy_r=0.1)
+    takes = scored([mute, poor, good])
+    assert takes[0].score is None and None not in (takes[1].score, takes[2].score)
+    choice = choose("A", takes, "best")
+    assert (choice.take, choice.by) == (3, "best")
+    rejected = [replace(one, faults=("it clicks",)) for one in (poor, good)]
+    assert [one.score is None for one in scored([mute, *rejected])] == [False] * 3  # by what all have
+
+
 def test_without_figures_there_is_no_score_and_the_first_is_taken() -> None:
     takes = scored([take(1), take(2)])
     assert [t.score for t in takes] == [None, None]
@@ -73,6 +84,14 @@ def test_a_persons_own_take_is_complained_of_and_kept() -> None:
     assert "take 2 was chosen in the cue sheet and is kept, although it clicks" in line
     assert "take: auto" in line
     assert notes(replace(choice, takes=(take(2),))) == ()
+
+
+def test_a_take_that_is_kept_is_complained_of_and_says_how_to_get_another() -> None:
+    known = (take(1, faults=("it clicks",)), take(2, faults=("its key clashes",)))
+    (line,) = notes(Choice("A", 2, "kept", "the first", known))
+    assert line == "cue A: take 2 is kept as it was, although its key clashes; with take: auto gvm chooses again"
+    (line,) = notes(Choice("A", 2, "kept", "the first", (known[0], take(2))))
+    assert line == "cue A: take 1 rejected: it clicks; take 2 is used"
 
 
 def test_a_choice_is_plain_values_for_the_sheet() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import CueSheetError, DeliveryError
-from gvm_plugin.cuesheet import Cue, CueSheet, Settings, format_time, parse_time, to_yaml, update_provenance, write
+from gvm_plugin.cuesheet import Cue, CueSheet, Settings, format_time, parse_time, to_yaml, update, write
 from gvm_plugin.cuesheet_reader import from_yaml, read
 from gvm_plugin.options import ORIGINALS, STYLES
 from gvm_plugin.timeline import HitPoint, Shot, Span
@@ -175,10 +175,38 @@ def test_writing_is_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_provenance_is_updated_and_a_persons_comments_stay(tmp_path: Path) -> None:
     path = tmp_path / "film.cues.yaml"
     path.write_text(to_yaml(SHEET).replace("  tempo: 96.0", "  tempo: 96.0  # as the song before"))
-    update_provenance(path, {"model": "tone"})
+    assert update(path, {"model": "tone"}) == ""
     assert "# as the song before" in path.read_text()
     assert read(path).provenance == {"model": "tone"}
     assert read(path).cues == SHEET.cues
+
+
+@pytest.mark.parametrize("layout", ["block", "flow"])
+def test_the_chosen_take_is_written_where_it_was_open(tmp_path: Path, layout: str) -> None:
+    path = tmp_path / "film.cues.yaml"
+    cues = "- {id: 1, in: 0, out: 9}\n- {id: B, in: 9, out: 20}\n- {id: C, in: 20, out: 30, take: auto}\n"
+    if layout == "block":
+        cues = (
+            "- id: 1  # the lake\n  in: 0\n  out: 9  # a slow one\n\n# the harbour\n- id: B\n  in: 9\n  out: 20\n"
+            "- id: C\n  in: 20\n  out: 30\n  take: auto  # as gvm likes\n"
+        )
+    path.write_text(f"gvm_cue_sheet: 1\nvideo: {{file: a.mp4, duration: 30}}\ncues:\n{cues}")
+    assert update(path, {}, {"1": (None, 2), "B": (None, 1), "C": (None, 3), "gone": (None, 1)}) == ""
+    assert [cue.take for cue in read(path).cues] == [2, 1, 3]
+    assert update(path, {}, {"1": (2, 1), "B": (7, 4), "C": (3, None)}) == ""  # B was changed by a person meanwhile
+    assert [cue.take for cue in read(path).cues] == [1, 1, None]
+    for comment in ("# the lake", "# a slow one", "# the harbour\n- id: B", "auto  # as gvm likes"):
+        assert layout == "flow" or comment in path.read_text()
+
+
+@pytest.mark.parametrize("text", ["cues: [", "hello", "cues:\n- {in: 3}\n", "\tcues:", "", None])
+def test_a_sheet_that_broke_while_it_was_rendered_stays_as_it_is(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "film.cues.yaml"
+    if text is not None:
+        path.write_text(text)
+    line = update(path, {"model": "tone"}, {"A": (None, 1)})
+    assert line.startswith(f"{path}: was changed while it was rendered") and "gvm render" in line
+    assert (path.read_text() if path.exists() else None) == text
 
 
 def test_unreadable_sheets_are_named(tmp_path: Path) -> None:

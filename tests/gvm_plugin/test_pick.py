@@ -192,6 +192,111 @@ def test_a_take_chosen_by_hand_is_never_overruled(film: Path) -> None:
     assert render(made.outputs.sheet, generator=Spoiled({1: with_hole})).sheet.cues[0].take == 2
 
 
+def edit(path: Path, *changes: tuple[str, str]) -> None:
+    """Change a sheet as a person does: in its text."""
+    text = path.read_text()
+    for old, new in changes:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path.write_text(text)
+
+
+def ranking(made: Score, cue: str = "A") -> tuple[int, str]:
+    """(take, who chose it) as the sheet on the disk says."""
+    said = cuesheet_reader.read(made.outputs.sheet).provenance["cues"][cue]["ranking"]
+    return said["take"], said["by"]
+
+
+def test_a_number_that_gvm_wrote_holds_only_for_the_cue_it_was_chosen_for(film: Path) -> None:
+    made = score(film, Spoiled({1: with_hole}))
+    sheet = made.outputs.sheet
+    assert ranking(made) == (2, "first")
+    same = render(sheet, generator=Spoiled({1: with_hole}))
+    assert ranking(same) == (2, "kept") and same.report.choices[0].why == "the first that passed"
+    edit(sheet, (f"seed: {made.sheet.cues[0].seed}\n", "seed: 11\n"))
+    generator = Spoiled({2: with_hole})
+    again = render(sheet, generator=generator)
+    assert generator.asked == [("A", 1)] and ranking(again) == (1, "first")
+    assert cuesheet_reader.read(sheet).cues[0].take == 1 and "seed: 11\n" in sheet.read_text()
+    edit(
+        sheet, ("take: 1\n  silent", "take: 2\n  silent"), ("seed: 11\n", "seed: 12\n")
+    )  # a person's number holds for good
+    by_hand = render(sheet, generator=Spoiled({2: with_hole}))
+    assert ranking(by_hand) == (2, "hand")
+    assert any("chosen in the cue sheet and is kept, although" in line for line in by_hand.report.warnings)
+
+
+def test_a_choice_is_made_again_where_it_is_made_in_another_way(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picking, "evaluator_for", partial(no_evaluator, []))
+    changes = {2: on_cuts}
+    sheet = score(film, Spoiled(changes)).outputs.sheet
+    edit(sheet, ("takes: 1 ", "takes: 2 "), ("pick: first ", "pick: best "))
+    assert ranking(render(sheet, generator=Spoiled(changes))) == (2, "best")
+    assert cuesheet_reader.read(sheet).cues[0].take == 2
+
+
+def test_the_number_of_a_cue_that_is_silenced_is_open_when_it_sounds_again(film: Path) -> None:
+    sheet = score(film, Spoiled({1: with_hole})).outputs.sheet
+    edit(sheet, ("silent: false", "silent: true"))
+    render(sheet, generator=Spoiled())
+    assert cuesheet_reader.read(sheet).cues[0].take is None
+    edit(sheet, ("silent: true", "silent: false"))
+    assert ranking(render(sheet, generator=Spoiled({1: with_hole}))) == (2, "first")
+
+
+def test_a_cue_that_is_renamed_keeps_its_take(film: Path) -> None:
+    made = score(film, Spoiled({1: with_hole}))
+    music = made.outputs.music.read_bytes()
+    edit(made.outputs.sheet, ("id: A\n", "id: opening\n"))
+    again = render(made.outputs.sheet, generator=Spoiled({1: with_hole}))
+    assert ranking(again, "opening") == (2, "kept")
+    assert again.outputs.music.read_bytes() == music
+
+
+def test_a_sheet_that_is_edited_while_it_renders_stays_the_persons(
+    film: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sheet = score(film, Spoiled()).outputs.sheet
+
+    def type_on(stage: str, share: float) -> None:
+        if stage == "mix":
+            sheet.write_text("cues: [")
+
+    made = render(sheet, generator=Spoiled(), progress=type_on)
+    assert made.outputs.music.is_file() and sheet.read_text() == "cues: ["
+    assert "was changed while it was rendered" in caplog.text
+
+
+def test_a_cue_that_nobody_changed_keeps_its_take_when_its_neighbour_clashes_with_it(clip_factory: ClipFactory) -> None:
+    class Turned(Spoiled):
+        """Cue A stands a tritone off when its seed is 9."""
+
+        def key_of(self, request: CueRequest) -> str:
+            return "F#" if (request.cue_id, request.seed) == ("A", 9) else "C"
+
+    film = clip_factory("joined", seconds=14, cuts=(7.0,), size=(64, 36))
+    made = score(film, Turned())
+    text = cuesheet_reader.read(made.outputs.sheet)
+    halves = [replace(text.cues[0], id=name, span=Span(a, b), hits=(), take=None, seed=3)
+              for name, a, b in (("A", 0, 7), ("B", 7, text.duration))]  # fmt: skip
+    cuesheet.write(replace(text, cues=tuple(halves)), made.outputs.sheet)
+    first = render(made.outputs.sheet, generator=Turned())
+    assert ranking(first, "B") == (1, "first") and made.outputs.sheet.read_text().count("take: 1\n  silent") == 2
+    one, other = first.sheet.cues
+    cuesheet.write(replace(first.sheet, cues=(replace(one, seed=9), other)), made.outputs.sheet)
+    generator = Turned()
+    again = render(made.outputs.sheet, generator=generator)
+    assert {name for name, _ in generator.asked} == {"A"}
+    assert ranking(again, "B") == (1, "kept") and ranking(again, "A")[1] == "last resort"
+    said = "cue B: take 1 is kept as it was, although its key clashes with that of cue A where they meet"
+    assert any(line.startswith(said) for line in again.report.warnings)
+    # whoever minds lets gvm choose again
+    cuesheet.write(replace(again.sheet, cues=(again.sheet.cues[0], replace(other, take=None))), made.outputs.sheet)
+    generator = Turned()
+    render(made.outputs.sheet, generator=generator)
+    assert ("B", 2) in generator.asked
+
+
 def test_keys_that_clash_at_a_join_are_made_again(clip_factory: ClipFactory) -> None:
     class Turned(Spoiled):
         """Cue B's first take stands a tritone off."""

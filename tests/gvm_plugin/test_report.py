@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import DeliveryError
+from gvm_plugin.choose import Choice, TakeFigures
 from gvm_plugin.cuesheet import Cue
 from gvm_plugin.ducking import Keyframe
 from gvm_plugin.measure import Curve, HitError, Measures
@@ -293,6 +294,15 @@ def test_figures_out_of_their_healthy_range_are_marked() -> None:
     assert values["Loudness"] == "−14.0 LUFS"
     assert values["Music under speech"] == "−11.9 dB"
     assert figures(replace(fine, measures=None)) == []
+
+
+def test_a_take_is_blamed_for_its_own_faults_alone(tmp_path: Path) -> None:
+    takes = (TakeFigures(1, faults=("it is silent for 3.0 s",)), TakeFigures(2, faults=("it clicks",)), TakeFigures(3))
+    choices = [Choice("c01", n, "hand", "chosen in the cue sheet", takes) for n in (3, 2)]
+    choices.append(Choice("c02", 2, "kept", "it clicks; none of 3 takes is without fault", takes))
+    words = " ".join(written(tmp_path, replace(film(), choices=tuple(choices))).text.split())
+    assert "used: chosen in the cue sheet" in words
+    assert words.count("chosen in the cue sheet; although it clicks") == words.count("; although") == 1
 
 
 def test_what_was_not_measured_is_not_on_the_page(tmp_path: Path) -> None:
