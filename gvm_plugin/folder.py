@@ -4,8 +4,10 @@
     score_folder     each one: skipped when finished and unchanged, else scored; errors recorded; then the page
 
 Every film has a record, OUT/.gvm/films/KEY.json, written when work on it begins and when it ends. So a second run
-knows what is finished and what a killed run left behind. Films of one folder that share a stem get all of their name
-in the names of their results: a.mp4.music.wav beside a.mov.music.wav.
+knows what is finished and what a killed run left behind. A run that comes to nothing keeps the record of the last
+result beside its own, so that its files are still known as ours and its sheet, if a person changes it, as theirs.
+Films of one folder that share a stem get all of their name in the names of their results: a.mp4.music.wav beside
+a.mov.music.wav.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from core.errors import DeliveryError, GVMError, MediaError, ModelError
 from gvm_plugin import __version__, cuesheet_reader
 from gvm_plugin.cache import FOLDER, Cache, content_key, read_json, write_json
+from gvm_plugin.identity import FILE, read_channel, with_channel
 from gvm_plugin.models import ModelInfo, find_model
 from gvm_plugin.options import ScoreOptions
 from gvm_plugin.outputs import DEFAULT_FOLDER, Outputs, distinct_names, outputs_named
@@ -196,9 +199,17 @@ def record_path(out: Path, film: Film) -> Path:
 
 
 def settings_key(options: ScoreOptions) -> str:
-    """Stands for all that the options say about the result."""
-    fields = {name: value for name, value in asdict(options).items() if name not in _NOT_SETTINGS}
-    return content_key(__version__, {name: str(value) for name, value in fields.items()})
+    """Stands for all that the options say about the result: of a channel and a sound font what is in them, too.
+
+    CueSheetError where the channel can't be read.
+    """
+    fields = {name: str(value) for name, value in asdict(options).items() if name not in _NOT_SETTINGS}
+    if options.identity is not None and (options.identity / FILE).is_file():
+        fields["identity"] += f" {read_channel(options.identity).key}"
+    if options.soundfont is not None and options.soundfont.is_file():
+        stat = options.soundfont.stat()  # its bytes may be hundreds of megabytes
+        fields["soundfont"] += f" {stat.st_size} {stat.st_mtime_ns}"
+    return content_key(__version__, fields)
 
 
 def weights_key(model: ModelInfo | MusicGenerator) -> str:
@@ -217,18 +228,29 @@ def sheet_key(path: Path) -> str:
     return content_key(asdict(replace(sheet, provenance={})))
 
 
+def last_result(record: Any) -> dict[str, Any] | None:
+    """Of a film's record the part that tells of its last result; None where it never had one."""
+    if not isinstance(record, dict):
+        return None
+    last = record if record.get("status") == "ok" else record.get("last")
+    return last if isinstance(last, dict) else None
+
+
 def reason_to_skip(film: Film, out: Path, options: ScoreOptions, weights_sha256: str) -> tuple[str, VideoReport] | None:
     """(why nothing has to be done, the report of last time), or None where there is work."""
     from gvm_plugin.report import VideoReport
 
-    record = read_json(record_path(out, film))
-    if options.overwrite or not isinstance(record, dict) or record.get("status") != "ok":
+    newest = read_json(record_path(out, film))
+    record = last_result(newest)
+    if options.overwrite or record is None:
         return None
     try:
         report = VideoReport.from_json(record["report"])
         sheet, files = film.outputs.folder / record["sheet"], record["files"]
         if sheet.is_file() and sheet_key(sheet) != record["sheet_key"]:
             return "its cue sheet was changed by hand; `gvm render` makes what it says, --overwrite drops it", report
+        if newest is not record:  # a later run was broken off, which may have put other music in its place
+            return None
         if record["settings"] != settings_key(options) or record["weights_sha256"] != weights_sha256:
             return None
         if record["sha256"] != Cache(film.outputs.folder).film_sha256(film.video):
@@ -264,7 +286,10 @@ def _score_film(
         if not isinstance(err, GVMError):
             log.debug("%s", traceback.format_exc())
         report = VideoReport(name=film.name, status="failed", error=error, remedy=remedy)
-        _keep_record(film, out, {"status": "failed", "error": error, "remedy": remedy, "trace": _trace(err)})
+        last = last_result(read_json(record_path(out, film)))
+        _keep_record(
+            film, out, {"status": "failed", "error": error, "remedy": remedy, "trace": _trace(err), "last": last}
+        )
         return FilmResult(film, report)
 
 
@@ -273,8 +298,13 @@ def _score_anew(
 ) -> VideoReport:
     """Score the film and keep its record."""
     before = read_json(record_path(out, film))
-    ours = isinstance(before, dict) and before.get("status") in ("ok", "working")  # what lies there was made by us
-    write_json(record_path(out, film), {"status": "working", "film": film.name})
+    last = last_result(before)
+    killed = isinstance(before, dict) and before.get("status") == "working"
+    # What lies there was made by us; but a sheet of which no record tells is somebody's.
+    ours = last is not None or (killed and not film.outputs.sheet.exists())
+    write_json(record_path(out, film), {"status": "working", "film": film.name, "last": last})
+    with_channel(options)  # made if it is new, and so part of the key
+    settings = settings_key(options)
     score = score_into(
         film.video,
         film.outputs,
@@ -293,7 +323,7 @@ def _score_anew(
         "status": "ok",
         "film": film.name,
         "sha256": score.sheet.sha256,
-        "settings": settings_key(options),
+        "settings": settings,
         "weights_sha256": weights,
         "files": files,
         "sheet": score.outputs.sheet.name,

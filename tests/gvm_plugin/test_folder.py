@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import DeliveryError, MediaError
+from core.errors import DeliveryError, MediaError, ModelError
 from gvm_plugin import cuesheet, cuesheet_reader
 from gvm_plugin.cache import read_json
 from gvm_plugin.folder import FilmResult, FolderScore, collect_videos, list_films, score_folder
@@ -97,6 +97,85 @@ def test_a_sheet_changed_by_hand_is_not_written_over(folder: Path) -> None:
     score = score_folder(folder, options=replace(TONE, seed=9, overwrite=True))
     assert statuses(score)["a.mp4"] == "ok"
     assert cuesheet_reader.read(path).cues[0].style != "funk"
+
+
+def test_a_channel_or_sound_font_that_changed_is_heard_in_all_its_films(folder: Path, tmp_path: Path) -> None:
+    (folder / "a.mov").unlink()
+    font = tmp_path / "font.sf2"
+    font.write_bytes(b"RIFF0000sfbk")
+    options = replace(TONE, identity=tmp_path / "channel", soundfont=font)
+    worked: set[str] = set()
+
+    def work() -> set[str]:
+        worked.clear()
+        score_folder(folder, options=options, progress=lambda film, *_: worked.add(film.name))
+        return worked & {"a.mp4"}
+
+    assert work() == {"a.mp4"}
+    assert work() == set()
+    sheet = tmp_path / "channel" / "identity.yaml"
+    start = sheet.read_text().index("motif:")
+    sheet.write_text(sheet.read_text()[:start] + "motif:\n- [0, 2, 0]\n- [2, 2, 7]\n- [4, 8, 12]\n")
+    assert work() == {"a.mp4"}
+    font.write_bytes(b"RIFF0000sfbkmore")
+    assert work() == {"a.mp4"}
+    assert work() == set()
+
+
+class Broken(ToneGenerator):
+    """Fails where its music is to be made."""
+
+    def generate(self, requests: Sequence[CueRequest], progress: object = None) -> Iterator[CueTake]:
+        raise ModelError("the model is ill; come back tomorrow")
+
+
+def test_after_a_run_that_failed_the_next_one_knows_its_own_results(folder: Path) -> None:
+    (folder / "broken.mp4").unlink()
+    score_folder(folder, options=TONE)
+    other = replace(TONE, seed=5)
+    for _ in range(2):
+        assert score_folder(folder, options=other, generator=Broken()).failed == 2
+    assert statuses(score_folder(folder, options=other)) == {"a.mov": "ok", "a.mp4": "ok"}
+    assert cuesheet_reader.read(folder / "scored" / "a.mp4.cues.yaml").settings.seed == 5
+
+
+@pytest.mark.parametrize("how", ["failed", "interrupted"])
+def test_a_sheet_changed_by_hand_survives_the_run_after_a_broken_one(folder: Path, how: str) -> None:
+    (folder / "a.mov").unlink()
+    score_folder(folder, options=TONE)
+    other = replace(TONE, seed=9)
+
+    def interrupt(film: Path, stage: str, share: float) -> None:
+        if film.name == "a.mp4" and stage == "mix":
+            raise KeyboardInterrupt
+
+    if how == "failed":
+        score_folder(folder, options=other, generator=Broken())
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            score_folder(folder, options=other, progress=interrupt)
+    path = folder / "scored" / "a.cues.yaml"
+    sheet = cuesheet_reader.read(path)
+    cuesheet.write(replace(sheet, cues=(replace(sheet.cues[0], style="funk"),)), path)
+    edited = path.read_bytes()
+    for _ in range(2):
+        assert statuses(score_folder(folder, options=other))["a.mp4"] == "skipped"
+        assert path.read_bytes() == edited
+
+
+def test_a_sheet_that_a_person_made_after_a_broken_first_run_is_theirs(folder: Path) -> None:
+    def interrupt(film: Path, stage: str, share: float) -> None:
+        if stage == "mix":
+            raise KeyboardInterrupt
+
+    (folder / "a.mov").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        score_folder(folder, options=TONE, progress=interrupt)
+    path = folder / "scored" / "a.cues.yaml"
+    path.write_text("mine")
+    (result, _) = score_folder(folder, options=TONE).results
+    assert result.failed and "gvm render" in result.report.remedy
+    assert path.read_text() == "mine"
 
 
 def test_what_others_put_there_is_not_replaced_unasked(folder: Path) -> None:
