@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import secrets
 import shutil
 import tempfile
@@ -38,13 +39,15 @@ from gvm_plugin.evaluate.listening_sound import (
 from gvm_plugin.evaluate.systems import films_in, match
 from gvm_plugin.ffmpeg import file_url, run_ffmpeg
 from gvm_plugin.probe import MediaInfo, probe
-from gvm_plugin.wav import removed_on_error
 
 FORMAT: Final = 1  # of the key
 PAGE: Final = "index.html"
 MEDIA: Final = "media"
+CHECK: Final = "check.m4a"
 SHORTEST_SECONDS: Final = 0.4  # loudness is defined from here on
 _DATE: Final = 946_684_800  # of all files handed out: 1 January 2000, so that none is known by when it was made
+_OF_OURS: Final = re.compile(r"s?[0-9a-f]{12}\.mp4|" + re.escape(CHECK))  # what lies in MEDIA
+_OF_NOBODY: Final = (".DS_Store", "Thumbs.db")  # what looking into a folder leaves there
 _SIDE: Final = 640  # pixels, the longer side of the picture at most
 _PICTURE: Final = ("-c:v", "libx264", "-preset", "medium", "-crf", "25", "-pix_fmt", "yuv420p")
 _SOUND: Final = ("-c:a", "aac", "-aac_coder", "fast", "-b:a", "192k")
@@ -117,19 +120,21 @@ def build_listening_test(
     options = options or ListeningOptions()
     if len(systems) < 2:
         raise ValueError("a listening test compares; name two systems at least, with --system NAME=FOLDER each")
-    key = key or out.with_name(f"{out.name}.key.json")
+    place = out.resolve()  # a folder may be called . or ..; what becomes of it needs its name
+    key = key or (place if out.name in ("", "..") else out).with_name(f"{place.name}.key.json")
     _check_places(out, key, overwrite)
     material, notes = _matched(videos, systems, patterns or {})
     draw = random.Random(secrets.randbits(128) if seed is None else seed)
     samples, more = _samples(material, systems, options, draw)
     lufs = common_loudness([sample.excerpt for sample in samples])
-    test = f"{draw.getrandbits(40):010x}"
-    with _new_folder(out) as partial:
+    test = _drawn_name(draw, 40)
+    data = _page_data(test, len(material), len(systems), samples, options, draw.getrandbits(64))
+    said = _key_text(test, list(material), list(systems), samples, data, lufs)
+    with _partial_folder(place) as partial, _partial_key(key, said) as partial_key:
         _write_samples([probe(film) for film in material], samples, lufs, partial / MEDIA, progress)
-        data = _page_data(test, len(material), len(systems), samples, options, draw.getrandbits(64))
         (partial / PAGE).write_text(_render(data, options.title), encoding="utf-8")
         _same_dates(partial)
-        _write_key(key, test, list(material), list(systems), samples, data, lufs)
+        _put_in_place(partial, place, partial_key, key)
     again = [index for each in data["series"] for index in each["samples"]]
     heard = sum(sample.excerpt.seconds for sample in [*samples, *(samples[index] for index in again)])
     return ListeningTest(out, out / PAGE, key, len(material), len(samples), heard / 60, lufs, (*notes, *more))
@@ -143,10 +148,46 @@ def _check_places(out: Path, key: Path, overwrite: bool) -> None:
     if out.is_dir() and any(out.iterdir()):
         if not overwrite:
             raise DeliveryError(f"{out}: isn't empty; choose another folder with --out, or --overwrite")
-        if not ((out / PAGE).is_file() and (out / MEDIA).is_dir()):
-            raise DeliveryError(f"{out}: holds something other than a listening test; choose another with --out")
-    if key.exists() and not overwrite:
-        raise DeliveryError(f"{key}: is there already; choose another with --key, or --overwrite")
+        if strange := _strange(out):
+            more = f" and {len(strange) - 1} more" if len(strange) > 1 else ""
+            raise DeliveryError(
+                f"{out}: holds something other than a listening test ({strange[0]}{more}); move that away, or choose "
+                "another folder with --out"
+            )
+    if not key.parent.is_dir() and key.parent.absolute() != out.absolute().parent:
+        raise DeliveryError(f"{key.parent}: there is no such folder; make it first, or choose another with --key")
+    if key.exists():
+        if not overwrite:
+            raise DeliveryError(f"{key}: is there already; choose another with --key, or --overwrite")
+        if not _holds(key, '"gvm_listening_test"'):
+            raise DeliveryError(
+                f"{key}: is something other than the key of a listening test; choose another with --key"
+            )
+
+
+def _strange(out: Path) -> list[str]:
+    """Names of what is in the folder `out` and isn't of a listening test: that is never replaced."""
+    inside = sorted((out / MEDIA).iterdir()) if (out / MEDIA).is_dir() else []
+    strange = [path for path in sorted(out.iterdir()) if path.name not in (PAGE, MEDIA)]
+    strange += [path for path in inside if not (_OF_OURS.fullmatch(path.name) and path.is_file())]
+    if (out / PAGE).exists() and not _holds(out / PAGE, '"seriesOrders"'):
+        strange.append(out / PAGE)
+    if (out / MEDIA).is_file():
+        strange.append(out / MEDIA)
+    return [path.relative_to(out).as_posix() for path in strange if path.name not in _OF_NOBODY]
+
+
+def _holds(path: Path, text: str) -> bool:
+    """Whether `text` stands in the file `path`, by which what gvm wrote is known."""
+    try:
+        return text.encode() in path.read_bytes()
+    except OSError:
+        return False
+
+
+def _drawn_name(draw: random.Random, bits: int) -> str:
+    """A name of hexadecimal digits behind an s: a spreadsheet would take 12e345 and all digits for numbers."""
+    return f"s{draw.getrandbits(bits):0{bits // 4}x}"
 
 
 def _matched(
@@ -179,7 +220,10 @@ def _samples(
     notes: list[str] = []
     for number, (film, music) in enumerate(material.items()):
         lengths = {"its picture": probe(film).picture_duration}
-        lengths |= {f"the music of {name}": sound_seconds(path) for name, path in zip(systems, music, strict=True)}
+        most = options.start + options.seconds
+        lengths |= {
+            f"the music of {name}": sound_seconds(path, most) for name, path in zip(systems, music, strict=True)
+        }
         shortest = min(lengths, key=lambda what: lengths[what])
         seconds = min(options.seconds, round(lengths[shortest] - options.start, 3))
         if seconds < min(options.seconds, max(SHORTEST_SECONDS, options.seconds / 3)):
@@ -191,15 +235,16 @@ def _samples(
         if seconds < options.seconds - 0.1:
             notes.append(f"{shown_name(film)}: {shortest} is short, so all its samples have {seconds:.1f} s")
         for system, path in enumerate(music):
-            drawn = f"{draw.getrandbits(48):012x}"
-            samples.append(_Sample(drawn, number, system, measure_excerpt(path, options.start, seconds)))
+            samples.append(
+                _Sample(_drawn_name(draw, 48), number, system, measure_excerpt(path, options.start, seconds))
+            )
     return sorted(samples, key=lambda sample: sample.id), notes
 
 
 def _write_samples(
     films: Sequence[MediaInfo], samples: Sequence[_Sample], lufs: float, folder: Path, progress: Progress | None
 ) -> None:
-    """Write MEDIA/ID.mp4 for each sample, and MEDIA/check.m4a."""
+    """Write MEDIA/ID.mp4 for each sample, and the sound check."""
     folder.mkdir()
     done = 0
     with tempfile.TemporaryDirectory(prefix="gvm-listening-") as name:
@@ -214,7 +259,7 @@ def _write_samples(
                 if progress is not None:
                     progress(done / len(samples))
         write_sound_check(lufs, work / "check.wav")
-        run_ffmpeg(["-i", file_url(work / "check.wav"), *_SOUND, *_ANONYMOUS, file_url(folder / "check.m4a")])
+        run_ffmpeg(["-i", file_url(work / "check.wav"), *_SOUND, *_ANONYMOUS, file_url(folder / CHECK)])
 
 
 _ANONYMOUS: Final = ("-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact",
@@ -249,7 +294,7 @@ def _page_data(
     pieces = sorted(draw.sample(range(films), min(films, options.series)))
     shuffled = draw.sample(range(systems), systems)  # the place of a series in the list says nothing either
     series = [
-        {"id": f"{draw.getrandbits(48):012x}", "samples": [place[film, system] for film in pieces]}
+        {"id": _drawn_name(draw, 48), "samples": [place[film, system] for film in pieces]}
         for system in (shuffled if pieces else [])
     ]
     return {
@@ -274,11 +319,11 @@ def _render(data: Mapping[str, Any], title: str) -> str:
     return environment.from_string(template).render(data=data, title=title, **parts)
 
 
-def _write_key(
-    key: Path, test: str, films: Sequence[Path], systems: Sequence[str], samples: Sequence[_Sample],
-    data: Mapping[str, Any], lufs: float,
-) -> None:  # fmt: skip
-    """Write which sample and which series is whose."""
+def _key_text(
+    test: str, films: Sequence[Path], systems: Sequence[str], samples: Sequence[_Sample], data: Mapping[str, Any],
+    lufs: float,
+) -> str:  # fmt: skip
+    """The key: which sample and which series is whose."""
     whose = {sample.id: {"film": films[sample.film].stem, "system": systems[sample.system]} for sample in samples}
     series = {
         each["id"]: {
@@ -287,15 +332,11 @@ def _write_key(
         }
         for each in data["series"]
     }
-    text = json.dumps(
+    return json.dumps(
         {"gvm_listening_test": FORMAT, "test": test, "systems": list(systems), "lufs": round(lufs, 2),
          "samples": whose, "series": series},
         indent=1, ensure_ascii=False,
-    )  # fmt: skip
-    partial = key.with_name(f"{key.name}.partial")
-    with removed_on_error(partial):
-        partial.write_text(text + "\n", encoding="utf-8")
-        os.replace(partial, key)
+    ) + "\n"  # fmt: skip
 
 
 def _same_dates(folder: Path) -> None:
@@ -304,16 +345,54 @@ def _same_dates(folder: Path) -> None:
 
 
 @contextmanager
-def _new_folder(out: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes `out` when all went well and is gone when it didn't."""
+def _partial_folder(out: Path) -> Iterator[Path]:
+    """A folder beside `out` to fill; it is gone afterwards, with what is left in it."""
     partial = out.with_name(f".{out.name}.partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         yield partial
-        shutil.rmtree(out, ignore_errors=True)
-        os.replace(partial, out)
     except OSError as err:
         raise DeliveryError(f"{out}: can't be written ({err.strerror or err}); check folder and disk space") from err
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def _partial_key(key: Path, text: str) -> Iterator[Path]:
+    """A file with `text` beside `key`, written before the long work: where that can't be, it is known at once."""
+    partial = key.with_name(f"{key.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+    except OSError as err:
+        partial.unlink(missing_ok=True)
+        raise DeliveryError(f"{key}: can't be written ({err.strerror}); choose another place with --key") from err
+    try:
+        yield partial
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _put_in_place(partial: Path, out: Path, partial_key: Path, key: Path) -> None:
+    """Move page, samples and key to their places, instead of those of an old test; where one can't, all stay as before.
+
+    The folder itself remains, so that who stands in it still does.
+    """
+    aside = partial / "replaced"
+    aside.mkdir()
+    is_new = not out.exists()
+    moved: list[tuple[Path, Path]] = []
+    try:
+        out.mkdir(exist_ok=True)
+        for name in (MEDIA, PAGE):
+            for source, target in ((out / name, aside / name), (partial / name, out / name)):
+                if source.exists():
+                    os.replace(source, target)
+                    moved.append((source, target))
+        os.replace(partial_key, key)
+    except BaseException:
+        for source, target in reversed(moved):
+            os.replace(target, source)
+        if is_new:
+            out.rmdir()
+        raise

@@ -40,9 +40,14 @@ class Excerpt:
     true_peak_dbtp: float
 
 
-def sound_seconds(path: Path) -> float:
-    """Length of the music in `path`, as its header says. MediaError where it has no sound."""
-    return probe_sound(path).duration
+def sound_seconds(path: Path, most: float) -> float:
+    """Length of the music in `path`, `most` seconds at most, by what there is to hear. MediaError without sound.
+
+    Headers aren't asked: in recordings and streams they say nothing, or what isn't so.
+    """
+    blocks = read_audio_blocks(probe_sound(path), duration=most, pad=False)
+    samples: int = sum(block.shape[1] for block in blocks)
+    return samples / SAMPLE_RATE
 
 
 def measure_excerpt(path: Path, start: float, seconds: float) -> Excerpt:
@@ -87,6 +92,8 @@ def _blocks(path: Path, start: float, seconds: float) -> Iterator[Block]:
     """The stretch as blocks [2, n], faded in and out."""
     total, at = to_samples(seconds), 0
     for block in read_audio_blocks(probe_sound(path), duration=seconds, start=start):
+        if not np.isfinite(block).all():
+            raise MediaError(f"{shown_name(path)}: holds samples that are no numbers; export it again")
         yield block * _fade(at, block.shape[1], total)
         at += block.shape[1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -14,8 +15,9 @@ import soundfile
 
 from core.errors import DeliveryError, GVMError, MediaError
 from gvm_plugin.cli import run
+from gvm_plugin.evaluate import listening
 from gvm_plugin.evaluate.listening import ListeningOptions, ListeningTest, build_listening_test
-from gvm_plugin.evaluate.listening_sound import Excerpt, common_loudness
+from gvm_plugin.evaluate.listening_sound import Excerpt, common_loudness, measure_excerpt, sound_seconds
 from gvm_plugin.loudness import measure_loudness
 from gvm_plugin.probe import probe_sound, read_audio_blocks
 from tests.conftest import picture, write_clip
@@ -169,6 +171,128 @@ def test_impossible_tests_are_refused_in_a_line(material: Path, tmp_path: Path) 
             build_listening_test(videos, both, out, overwrite=overwrite)
         assert isinstance(caught.value, GVMError) and "\n" not in str(caught.value)
     assert (out / "thesis.tex").read_text() == "years of work"
+
+
+def quick(material: Path, out: Path, key: Path | None = None, overwrite: bool = False) -> ListeningTest:
+    """A test of short samples."""
+    systems = {LOUD: material / LOUD, SOFT: material / SOFT}
+    options = ListeningOptions(seconds=0.5, series=0)
+    return build_listening_test(material / "videos", systems, out, options, key=key, overwrite=overwrite)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", ["thesis.tex", "answers/answers-P01.csv", "media/photo.jpg", "media/answers/P1.csv"])
+def test_overwriting_a_test_takes_away_nothing_else(built: ListeningTest, material: Path, name: str) -> None:
+    stranger = built.folder / name
+    before = content(built.folder)
+    stranger.parent.mkdir(exist_ok=True)
+    stranger.write_text("years of work")
+    try:
+        with pytest.raises(DeliveryError, match=f"something other than a listening test .{name.partition('/')[0]}"):
+            quick(material, built.folder, overwrite=True)
+        assert content(built.folder) == before | {name: b"years of work"}
+    finally:
+        stranger.unlink()
+        if stranger.parent not in (built.folder, built.folder / "media"):
+            stranger.parent.rmdir()
+
+
+def test_a_web_site_with_a_folder_of_media_is_no_listening_test(material: Path, tmp_path: Path) -> None:
+    (tmp_path / "media").mkdir()
+    (tmp_path / "index.html").write_text("my home page")
+    with pytest.raises(DeliveryError, match=r"other than a listening test \(index\.html\)"):
+        quick(material, tmp_path, overwrite=True)
+    assert (tmp_path / "index.html").read_text() == "my home page"
+
+
+def test_where_the_new_test_cannot_be_put_the_old_one_stays(
+    material: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unencoded(films: object, samples: list[listening._Sample], lufs: float, folder: Path, progress: object) -> None:
+        folder.mkdir()
+        for sample in samples:
+            (folder / f"{sample.id}.mp4").write_text(sample.id)
+
+    monkeypatch.setattr(listening, "_write_samples", unencoded)
+    old = quick(material, tmp_path / "test")
+    before = content(tmp_path)
+    replace = os.replace
+
+    def fails(source: Path, target: Path) -> None:
+        if Path(target) == old.key:
+            raise PermissionError(13, "Permission denied")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(DeliveryError, match="Permission denied"):
+        quick(material, tmp_path / "test", overwrite=True)
+    assert content(tmp_path) == before
+    with pytest.raises(DeliveryError, match="Permission denied"):
+        quick(material, tmp_path / "another", key=old.key, overwrite=True)
+    assert content(tmp_path) == before and not (tmp_path / "another").exists()
+    monkeypatch.setattr(os, "replace", replace)
+    new = quick(material, tmp_path / "test", overwrite=True)
+    assert json.loads(new.key.read_text())["test"] == page_data(new)["test"]
+    assert not set(content(tmp_path / "test" / "media")) & {Path(name).name for name in before}
+
+
+def test_where_the_key_cannot_lie_is_said_before_the_work(material: Path, tmp_path: Path) -> None:
+    with pytest.raises(DeliveryError, match=r"nofolder: there is no such folder; .*--key"):
+        quick(material, tmp_path / "test", key=tmp_path / "nofolder" / "key.json")
+    notes = tmp_path / "notes.json"
+    notes.write_text("{}")
+    with pytest.raises(DeliveryError, match=r"notes\.json: is something other than the key of a listening test"):
+        quick(material, tmp_path / "test", key=notes, overwrite=True)
+    assert content(tmp_path) == {"notes.json": b"{}"}
+
+
+def test_the_folder_may_be_the_one_where_one_stands(
+    material: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    test = quick(material, Path())
+    assert (tmp_path / "here" / "index.html").is_file() and Path.cwd() == tmp_path / "here"
+    assert test.key.samefile(tmp_path / "here.key.json")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "here.key.json"]
+
+
+def test_no_drawn_name_is_a_number_to_a_spreadsheet(built: ListeningTest) -> None:
+    key = json.loads(built.key.read_text())
+    for name in (key["test"], *key["samples"], *key["series"]):
+        assert re.fullmatch("s[0-9a-f]{10,12}", name)
+
+
+def test_what_comes_after_the_samples_is_said_only_where_it_comes(built: ListeningTest, tmp_path: Path) -> None:
+    assert "series of films again" in built.page.read_text(encoding="utf-8")
+    data = page_data(built) | {"series": [], "seriesOrders": []}
+    assert "series of films again" not in listening._render(data, "Test")
+
+
+def test_music_whose_header_does_not_say_how_long_it_is(tmp_path: Path) -> None:
+    """A recording that was streamed: Matroska without a duration."""
+    path = tmp_path / "live.mka"
+    with av.open(str(path), "w", format="matroska", options={"live": "1"}) as out:
+        stream = out.add_stream("flac", rate=48_000, layout="mono")
+        for number in range(15):
+            frame = av.AudioFrame.from_ndarray(np.full((1, 4800), 1000, np.int16), format="s16", layout="mono")
+            frame.rate, frame.pts = 48_000, number * 4800
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    assert probe_sound(path).duration == 0
+    assert sound_seconds(path, 9.0) == pytest.approx(1.5)
+    assert sound_seconds(path, 0.7) == pytest.approx(0.7)
+
+
+def test_music_with_samples_that_are_no_numbers_is_named(tmp_path: Path) -> None:
+    wave = np.full(48_000, 0.1, np.float32)
+    wave[1000] = np.inf
+    soundfile.write(tmp_path / "bad.wav", wave, 48_000, subtype="FLOAT")
+    with pytest.raises(MediaError, match=r"bad\.wav: holds samples that are no numbers; export it again"):
+        measure_excerpt(tmp_path / "bad.wav", 0.0, 1.0)
 
 
 def test_the_command_says_what_to_hand_out_and_what_to_keep(
