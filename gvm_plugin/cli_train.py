@@ -108,6 +108,7 @@ def run_command(
 def _with_lessons(recipe: Recipe, out: Path, say: Callable[[str], None] | None) -> Recipe:
     """The recipe with the lessons that are made of its films, where its data are films and not pieces already."""
     from core.errors import MediaError
+    from core.training.start import check_new_run
     from gvm_plugin.lessons import holds_films, prepare_lessons
 
     films = Path(recipe.data.folder)
@@ -115,6 +116,7 @@ def _with_lessons(recipe: Recipe, out: Path, say: Callable[[str], None] | None) 
         return recipe
     if not holds_films(films):
         raise MediaError(f"{films}: holds no films; name a folder of films with music you like (--data FOLDER)")
+    check_new_run(recipe, out)  # before anything is written: the folder may hold another run with its lessons
     made = prepare_lessons(films, recipe.model.start_from or "starter", out / "lessons", recipe.run.seed, say)
     batch = min(recipe.data.batch, made.pieces)  # a few films have fewer than a usual batch
     return replace(recipe, data=replace(recipe.data, folder=str(made.folder), batch=batch))

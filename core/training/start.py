@@ -101,6 +101,21 @@ def run_training(
     return out / "model"
 
 
+def check_new_run(recipe: Recipe, out: Path) -> None:
+    """That a run may begin in `out` and can work here, for who makes its data first; nothing is read or written.
+
+    TrainingError; also where torchrun started several processes, which would all make the same data.
+    """
+    if (size := int(os.environ.get("WORLD_SIZE", "1"))) > 1:
+        raise TrainingError(
+            f"what is learned from films is made by one process, and torchrun started {size}; train without it, or "
+            "name pieces that are made already (--data RUN/lessons)"
+        )
+    with join(recipe.compute) as world:
+        preflight.check_folder(out, False, Checkpoints(out, recipe.run.keep_last).steps())
+        preflight.check_recipe(recipe, world)
+
+
 def resume_training(out: Path, **more: Any) -> Path:
     """Go on with the run in `out` as its own recipe says; see `run_training`."""
     if not (out / RECIPE).is_file():

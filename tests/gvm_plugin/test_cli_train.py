@@ -11,6 +11,7 @@ from core.training import presets, start
 from core.training.recipe import Recipe, to_toml
 from gvm_plugin import cli_train
 from gvm_plugin.cli import run
+from gvm_plugin.lessons import Prepared
 from tests.core.training_fixtures import write_all
 
 
@@ -78,6 +79,61 @@ def test_train_and_resume(recipe: Recipe, tmp_path: Path, capsys: pytest.Capture
     assert "goes on after 6 steps" in capsys.readouterr().out
     assert run(["train", str(tmp_path / "mine.toml"), "--out", str(tmp_path / "run")]) == 1
     assert "holds a training already" in capsys.readouterr().err
+
+
+@pytest.fixture
+def lessons(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder of films; lessons that are made of them are a file and no work."""
+
+    def prepare(films: Path, model: str, out: Path, *_: Any) -> Prepared:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "pieces-0000.npz").write_bytes(b"new lessons")
+        return Prepared(out, 1, 1, 3, ())
+
+    monkeypatch.setattr("gvm_plugin.lessons.prepare_lessons", prepare)
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "a.mp4").write_bytes(b"film")
+    return tmp_path / "films"
+
+
+def test_lessons_are_made_of_films(lessons: Path, asked: list[tuple[Recipe, Path]], tmp_path: Path) -> None:
+    assert run(["train", "finetune", "--data", str(lessons), "--out", str(tmp_path / "run")]) == 0
+    recipe, _ = asked[0]
+    assert Path(recipe.data.folder) == tmp_path / "run" / "lessons" and recipe.data.batch == 3
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([], "holds a training already"),
+        (["--out", "another", "--set", "compute.accumulate=5"], "a batch of 16 can't be divided"),
+    ],
+)
+def test_lessons_of_another_run_stay(
+    more: list[str],
+    said: str,
+    lessons: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kept = tmp_path / "run" / "lessons" / "pieces-0000.npz"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"what it learned from")
+    (tmp_path / "run" / "log.jsonl").write_text("{}\n")
+    assert run(["train", "finetune", "--data", str(lessons), "--device", "cpu", "--out", "run", *more]) == 1
+    assert said in capsys.readouterr().err
+    assert kept.read_bytes() == b"what it learned from" and not (tmp_path / "another").exists()
+
+
+def test_several_processes_dont_make_the_same_lessons(
+    lessons: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert run(["train", "finetune", "--data", str(lessons), "--out", str(tmp_path / "run")]) == 1
+    assert "made by one process, and torchrun started 2" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_show(capsys: pytest.CaptureFixture[str], recipe: Recipe, tmp_path: Path) -> None:
