@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -64,8 +65,8 @@ def train(run: Training) -> None:
     share = Share(run.order, world.rank, world.size, recipe.compute.accumulate)
     log = Journal(run.folder, state.step, run.total, writes=world.main, tensorboard=recipe.run.tensorboard, bar=run.bar)
     clock = Clock(state.seconds)
-    with Stop() as stop, log:
-        ahead = read_ahead(share, state.step, run.total or _ENDLESS, recipe.data, world.device.type == "cuda")
+    ahead = read_ahead(share, state.step, run.total or _ENDLESS, recipe.data, world.device.type == "cuda")
+    with Stop() as stop, log, closing(ahead):
         for parts in clock.waiting_for(ahead):
             step = state.step
             rate = _set_rate(run, clock)
@@ -232,13 +233,16 @@ class Clock:
 class Stop:
     """Context that takes note of Ctrl-C and of SIGTERM, so that the step at work can be finished and kept.
 
-    A second one interrupts at once.
+    A second one interrupts at once, unless it comes with the first: `timeout` signals its child and then the child's
+    whole group.
     """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    _TOGETHER = 0.5  # seconds
 
     def __init__(self) -> None:
         self.asked = False
+        self._when = 0.0
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Stop:
@@ -257,6 +261,7 @@ class Stop:
         return bool(world.sum(torch.tensor(float(self.asked), device=world.device)) > 0)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if not self.asked:
+            self.asked, self._when = True, time.monotonic()
+        elif time.monotonic() - self._when > self._TOGETHER:
             raise KeyboardInterrupt
-        self.asked = True

@@ -6,7 +6,7 @@ So a training that goes on after a stop needs no memory of what it has read.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,17 +67,26 @@ class Share(Dataset[list[Batch]]):
         return [self.order.examples.batch(draws[start : start + rows]) for start in starts]
 
 
-def read_ahead(share: Share, first: int, last: int, recipe: DataRecipe, pin: bool) -> Iterator[list[Batch]]:
-    """The device's parts of steps first..last, read by `recipe.workers` processes ahead of time, in order."""
+def read_ahead(
+    share: Share, first: int, last: int, recipe: DataRecipe, pin: bool
+) -> Generator[list[Batch], None, None]:
+    """The device's parts of steps first..last, read by `recipe.workers` processes ahead of time, in order.
+
+    It has to be closed: the readers heed no signal, so nothing else ends them while the trainer lives.
+    """
     settings: dict[str, Any] = {"batch_size": None, "sampler": range(first, last), "pin_memory": pin}
     if recipe.workers:
         settings |= {"num_workers": recipe.workers, "prefetch_factor": recipe.prefetch}
         settings |= {"multiprocessing_context": "spawn"}  # a fork of a process with threads may hang
-        settings |= {"worker_init_fn": _leave_ctrl_c_to_the_trainer}
+        settings |= {"worker_init_fn": _leave_signals_to_the_trainer}
     loader: DataLoader[list[Batch]] = DataLoader(share, **settings)
-    return iter(loader)
+    yield from loader
 
 
-def _leave_ctrl_c_to_the_trainer(worker: int) -> None:
-    """A terminal sends it to all processes; the trainer finishes its step first."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _leave_signals_to_the_trainer(worker: int) -> None:
+    """A terminal, `timeout` and batch systems send them to all processes; the trainer finishes its step first.
+
+    Where that ends without a word (kill -9) torch's reader notices within seconds, and ends.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

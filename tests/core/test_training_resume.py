@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import multiprocessing.connection
 import os
 import shutil
 import signal
@@ -118,6 +119,41 @@ def test_a_signal_saves_and_stops(
     assert Checkpoints(tmp_path / "run", 3).steps() == [2, 3]  # 3 is no multiple of checkpoint_every
     resume_training(tmp_path / "run")
     assert curve(tmp_path / "run") == curve(uninterrupted)
+
+
+def test_a_signal_that_comes_twice_at_once_is_one() -> None:
+    """`timeout` signals its child and then the child's group."""
+    with loop.Stop() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.asked
+        stop._when -= 60  # a minute later
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_to_all_processes_saves_and_stops(
+    recipe: Recipe, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As batch systems send it: the process that reads ahead lives until the step is saved, and then ends."""
+    real = loop.update
+    readers: list[multiprocessing.process.BaseProcess] = []
+    with monkeypatch.context() as patched:
+
+        def signalled(how: Any, world: Any, state: Any, *rest: Any) -> Any:
+            if state.step == 1:
+                readers.extend(multiprocessing.active_children())
+                for process in (os.getpid(), *(reader.pid for reader in readers if reader.pid)):
+                    os.kill(process, signal.SIGTERM)
+                multiprocessing.connection.wait([reader.sentinel for reader in readers], 0.1)
+            return real(how, world, state, *rest)
+
+        patched.setattr(loop, "update", signalled)
+        with pytest.raises(KeyboardInterrupt):
+            run_training(with_settings(recipe, {"data": {"workers": 1}}), tmp_path / "run")
+    assert len(readers) == 1 and readers[0].exitcode == 0
+    assert Checkpoints(tmp_path / "run", 3).steps() == [2]
+    assert curve(tmp_path / "run") == curve(uninterrupted)[:2]
 
 
 def test_a_full_disk_leaves_the_old_checkpoint(
