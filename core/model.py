@@ -43,10 +43,11 @@ class GVMGen(nn.Module):
     ) -> Tensor:  # fmt: skip
         """Cross-entropy per stream [K], in nats: mean over the codes of each stream that count.
 
-        codes [B, K, T]; valid [B, T] bool; control [B, S, ...] and step_times [B, S] with S = T + longest delay.
-        tail: see `patterns.predicted`.
+        codes [B, K, T], nothing of them where valid [B, T] is False; control [B, S, ...] and step_times [B, S] with
+        S = T + longest delay. tail: see `patterns.predicted`.
         """
         counted = predicted(valid, self.config.decoder.delays, tail)
+        codes = codes.masked_fill(~valid[:, None], -1)
         sums: Tensor = self(patches, frame_times, present, codes, counted, control, step_times)
         return sums / counted.sum(dim=(0, 2)).clamp(min=1)
 
@@ -54,9 +55,14 @@ class GVMGen(nn.Module):
         self, patches: Tensor, frame_times: Tensor, present: Tensor, codes: Tensor, counted: Tensor,
         control: Tensor | None, step_times: Tensor,
     ) -> Tensor:  # fmt: skip
-        """Summed cross-entropy per stream [K], in nats, of the codes that are `counted` [B, K, T]."""
+        """Summed cross-entropy per stream [K], in nats, of the codes that are `counted` [B, K, T].
+
+        codes [B, K, T], -1 after a window's end: there the streams that lag read `special`, as they do in generation,
+        however long the batch is.
+        """
         config = self.config.decoder
-        sequence = delay(codes, config.delays, config.special)
+        sequence = delay(codes.where(codes >= 0, config.special), config.delays, config.special)
+        codes = codes.clamp(min=0)
         picture = self.picture(patches, frame_times, present)
         logits = self.decoder(sequence[..., :-1], picture, control, step_times)
         losses = []

@@ -34,10 +34,10 @@ def undelay(sequence: Tensor, delays: tuple[int, ...]) -> Tensor:
 def predicted(valid: Tensor, delays: tuple[int, ...], tail: bool = True) -> Tensor:
     """Which codes [B, K, T] count in the loss: those that are `valid` [B, T].
 
-    Without `tail`, as in the published code, a window ends for all streams with the step that writes its last code of
-    stream 0: the last delays[k] codes of stream k aren't predicted any more.
+    A window's valid codes are its first ones. Without `tail`, as in the published code, it ends for all streams with
+    the step that writes its last code of stream 0: the last delays[k] codes of stream k aren't predicted any more.
     """
-    steps = valid.shape[-1]
-    lags = torch.tensor(delays, device=valid.device)
-    within = torch.arange(steps, device=valid.device) < steps - (0 if tail else 1) * lags[:, None]
+    lags = torch.tensor(delays, device=valid.device)[:, None]
+    lengths = valid.sum(dim=-1)[:, None, None]  # of each window, which may be shorter than the batch is
+    within = torch.arange(valid.shape[-1], device=valid.device) < lengths - (0 if tail else 1) * lags
     return valid[:, None] & within

@@ -134,9 +134,8 @@ def held_out_loss(recipe: Recipe, model: GVMGen, batches: Sequence[Batch], eyes:
 
 def inputs(batch: Batch, counted: Tensor) -> tuple[Tensor | None, ...]:
     """What `GVMGen` takes of a batch."""
-    return (
-        batch.patches, batch.frame_times, batch.present, batch.codes, counted, batch.control, batch.step_times,
-    )  # fmt: skip
+    codes = batch.codes.masked_fill(~batch.valid[:, None], -1)
+    return batch.patches, batch.frame_times, batch.present, codes, counted, batch.control, batch.step_times
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:

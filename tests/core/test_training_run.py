@@ -16,9 +16,12 @@ import soundfile
 import torch
 
 from core import checkpoint
+from core.config import ModelConfig, tiny
 from core.errors import DatasetError, GVMError, MissingDependencyError, ModelError, TrainingError
+from core.model import GVMGen
+from core.patterns import predicted
 from core.training import forecast, loop, preflight
-from core.training.data import Batch, Draw
+from core.training.data import Batch, Draw, Piece, ScoreExamples
 from core.training.devices import World
 from core.training.manifest import CodecInfo, Pair, read_dataset, write_codes, write_dataset
 from core.training.recipe import Recipe, to_toml, with_settings
@@ -344,6 +347,47 @@ def test_from_films_to_a_model_that_looks_through_a_tower(clip_factory: ClipFact
     tower, before = (checkpoint.load_tower(folder, config).state_dict() for folder in (model, start))
     assert all(torch.equal(value.half(), before[name].half()) for name, value in tower.items())
     assert (tmp_path / "run" / "samples" / "step-000000002" / "0-film4.wav").is_file()
+
+
+@pytest.mark.parametrize("tail", [True, False])
+def test_how_windows_are_put_together_changes_nothing(tail: bool) -> None:
+    """Windows of unequal length: their losses beside longer ones, whose padding they share, are those alone."""
+    config = with_lags((0, 1, 3))
+    torch.manual_seed(0)
+    model, rng = GVMGen(config).eval(), np.random.default_rng(0)
+    pieces = []
+    for steps in (32, 37, 90):
+        seconds, seen = np.arange(steps + 1) / 8, np.arange(0.1, steps / 8, 0.5)
+        pieces.append(
+            Piece(
+                rng.normal(0, 0.3, (len(seen), 3, 8)).astype(np.float16),
+                seen,
+                rng.integers(0, config.decoder.card, (3, steps)).astype(np.int16),
+                rng.normal(0, 1, (steps, 1)).astype(np.float16),
+                seconds,
+            )
+        )
+    examples = ScoreExamples(pieces, config.decoder.delays)
+
+    @torch.no_grad()
+    def sums(*indices: int) -> torch.Tensor:
+        batch = examples.batch([Draw(index) for index in indices])
+        found: torch.Tensor = model(*inputs(batch, predicted(batch.valid, config.decoder.delays, tail)))
+        return found
+
+    apart = sum((sums(index) for index in range(3)), torch.zeros(3))
+    torch.testing.assert_close(sums(0, 1, 2), apart, rtol=1e-5, atol=1e-3)
+    torch.testing.assert_close(sums(0, 1) + sums(2), apart, rtol=1e-5, atol=1e-3)
+    one = examples.batch([Draw(1)])
+    loss = model.loss(*inputs(one, one.valid), tail=tail)  # type: ignore[arg-type]
+    counted = predicted(one.valid, config.decoder.delays, tail).sum(dim=(0, 2))
+    torch.testing.assert_close(loss * counted, sums(1), rtol=1e-5, atol=1e-3)
+
+
+def with_lags(delays: tuple[int, ...]) -> ModelConfig:
+    """A tiny model whose streams lag so far, with one control channel a step that lags as far."""
+    config = tiny(control_channels=1 + max(delays))
+    return replace(config, decoder=replace(config.decoder, streams=len(delays), delays=delays))
 
 
 def test_pieces_of_the_starter(tmp_path: Path) -> None:
