@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,8 @@ from gvm_plugin.folder import VIDEO_SUFFIXES
 LOSSLESS: Final = (".wav", ".flac", ".aif", ".aiff", ".w64", ".rf64", ".caf")
 SOUND_SUFFIXES: Final = (*LOSSLESS, ".m4a", ".mp3", ".ogg", ".oga", ".opus", ".aac", ".wma", ".mka", ".ac3", ".eac3")
 STEM: Final = "{stem}"  # in a pattern: the film's stem
+_EDGE: Final = "\ue000"  # stands in a pattern for _NO_LETTER_OR_DIGIT while it becomes an expression; no name has it
+_NO_LETTER_OR_DIGIT: Final = r"(?![^\W_])"  # what follows begins with neither
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,15 @@ def films_in(folder: Path) -> list[Path]:
 def match(films: Sequence[Path], folder: Path, pattern: str | None = None) -> Matches:
     """The file in `folder` for each of `films`. MediaError where not one has any.
 
-    pattern: a path below the folder with {stem} for the film's stem, * and ? for anything: "{stem}/*_out.wav".
+    pattern: a path below the folder with {stem} for the film's stem, * and ? for anything: "{stem}/*_out.wav". As
+    without a pattern, what a * stands for behind the stem begins with no letter or digit, and only sound and films are
+    taken, unless the pattern says how the name ends.
     """
     if pattern is not None and STEM not in pattern:
         raise ValueError(f"pattern {pattern!r} has no {STEM}, which stands for the film's name without its suffix")
-    candidates = _below(folder, pattern) if pattern else [path for path in _files(folder) if _is_media(path)]
+    candidates = _below(folder, pattern) if pattern else _files(folder)
+    if not (pattern and _names_an_end(pattern)):
+        candidates = [path for path in candidates if _is_media(path)]
     found: dict[Path, list[Path]] = {film: [] for film in films}
     unused: list[Path] = []
     for path in candidates:
@@ -140,9 +146,18 @@ def natural(path: Path) -> list[tuple[int, str]]:
 
 def _by_pattern(path: Path, folder: Path, films: Sequence[Path], pattern: str) -> Path | None:
     relative = _plain(path.relative_to(folder).as_posix())
-    wanted = _plain(pattern)
-    fitting = [film for film in films if fnmatchcase(relative, wanted.replace(STEM, _literal(_plain(film.stem))))]
+    wanted = _plain(pattern).replace(f"{STEM}*", f"{STEM}{_EDGE}*")
+    fitting = []
+    for film in films:
+        expression = translate(wanted.replace(STEM, _literal(_plain(film.stem))))
+        if re.match(expression.replace(_EDGE, _NO_LETTER_OR_DIGIT), relative):
+            fitting.append(film)
     return max(fitting, key=lambda film: len(film.stem), default=None)
+
+
+def _names_an_end(pattern: str) -> bool:
+    """Whether `pattern` says how a file's name ends, so that what it finds is what was meant."""
+    return not set("*?[") & set(re.split(r"[./]", pattern)[-1])
 
 
 def _literal(text: str) -> str:
@@ -154,7 +169,8 @@ def _nothing_matched(
     films: Sequence[Path], folder: Path, candidates: Sequence[Path], pattern: str | None
 ) -> MediaError:
     there = f"the first of {len(candidates)} is {shown_name(candidates[0])}" if candidates else "it has no sound files"
-    remedy = "mend --pattern" if pattern else f"rename them, or say how they are called with --pattern NAME='{STEM}*'"
+    remedy = f"rename them, or say how they are called: --pattern NAME='music_for_{STEM}.wav'"
+    remedy = "mend --pattern" if pattern else remedy
     return MediaError(
         f"{folder}: no file there has the name of a film ({there}; the first film is {shown_name(films[0])}); {remedy}"
     )

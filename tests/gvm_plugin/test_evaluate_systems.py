@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import MediaError
+from gvm_plugin.evaluate import systems
 from gvm_plugin.evaluate.systems import films_in, match, owner, parse_system
 
 FILMS = [Path("clip_1.mp4"), Path("clip_2.mp4"), Path("clip_12.mp4"), Path("clip_1_long.mp4")]
@@ -81,9 +82,46 @@ def test_a_pattern_says_where_a_system_puts_its_music(tmp_path: Path) -> None:
         match(films, folder, "run/*.wav")
 
 
+def test_a_pattern_takes_sound_unless_it_says_how_names_end(tmp_path: Path) -> None:
+    """Systems leave settings beside the music, of the same name."""
+    films = [Path("clip_1.mp4"), Path("clip_2.mp4")]
+    names = [f"clip_{number}_gen{suffix}" for number in (1, 2) for suffix in (".json", ".mp3", ".raw")]
+    folder = touch(tmp_path, *names)
+    for pattern in ("{stem}_gen*", "{stem}_gen.*", "{stem}_*.*", "{stem}_gen.[jm]*"):
+        found = match(films, folder, pattern)
+        assert [path.name for path in found.files.values()] == ["clip_1_gen.mp3", "clip_2_gen.mp3"]
+        assert found.also == {}
+    found = match(films, folder, "{stem}_*.raw")
+    assert [path.name for path in found.files.values()] == ["clip_1_gen.raw", "clip_2_gen.raw"]
+
+
+def test_a_star_behind_the_stem_begins_no_other_films_name(tmp_path: Path) -> None:
+    films = [Path("clip_1.mp4"), Path("clip_2.mp4"), Path("é.mp4")]
+    folder = touch(tmp_path, "clip_15.wav", "clip_1é.wav", "clip_2_gen.wav", "x_clip_1-3.wav", "éa.wav", "É (2).wav")
+    found = match(films, folder, "{stem}*")
+    assert {film.stem: path.name for film, path in found.files.items()} == {
+        "clip_2": "clip_2_gen.wav",
+        "é": "É (2).wav",
+    }
+    found = match(films, folder, "*{stem}*.wav")
+    assert found.files[films[0]].name == "x_clip_1-3.wav"
+    assert match(films, folder, "{stem}[0-9]*").files == {films[0]: folder / "clip_15.wav"}
+
+
+@given(names, st.text("abc123._- ", max_size=6), st.sampled_from([".wav", ".m4a"]))
+def test_a_star_behind_the_stem_stands_for_what_may_follow_without_a_pattern(
+    stem: str, added: str, suffix: str
+) -> None:
+    folder, film = Path("music"), Path(f"{stem}.mp4")
+    path = folder / f"{stem}{added}{suffix}"
+    assert systems._by_pattern(path, folder, [film], "{stem}*" + suffix) == owner(path, [film])
+
+
 def test_names_that_do_not_match_are_told_with_the_remedy(tmp_path: Path) -> None:
     folder = touch(tmp_path, "result0.wav", "result1.wav")
-    with pytest.raises(MediaError, match=r"no file there has the name of a film .*result0.wav.*clip_1.mp4.*--pattern"):
+    with pytest.raises(
+        MediaError, match=r"no file there has the name of a film .*result0.wav.*clip_1.mp4.*for_\{stem\}\.wav"
+    ):
         match(FILMS, folder)
     with pytest.raises(MediaError, match="it has no sound files"):
         match(FILMS, touch(tmp_path / "empty", "readme.txt"))
