@@ -23,6 +23,7 @@ from gvm_plugin.evaluate.listening_answers import QUESTIONS, Answers, Key, Mark,
 from gvm_plugin.evaluate.statistics import LEVEL, Difference, Estimate
 from gvm_plugin.wav import removed_on_error
 
+_ROUNDING: Final = 1e-9  # marks are 1 to 7: means that differ by less are the same, but for how they were added up
 GROUPS: Final = ("non-experts", "experts", "all")
 
 
@@ -122,8 +123,8 @@ def _p_value(differences: Sequence[float]) -> float | None:
         return None
     mean = math.fsum(differences) / len(differences)
     error = _standard_error(differences, mean)
-    if error == 0:
-        return 1.0 if mean == 0 else None  # all listeners with the very same difference: no spread to test against
+    if error <= _ROUNDING:  # all listeners with the very same difference: no spread to test against
+        return 1.0 if abs(mean) <= _ROUNDING else None
     from scipy.stats import t
 
     return float(2 * t.sf(abs(mean) / error, len(differences) - 1))

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.errors import GVMError
 from gvm_plugin.cli import run
 from gvm_plugin.evaluate.listening_answers import QUESTIONS, read_answers, read_key
-from gvm_plugin.evaluate.listening_results import holm, listening_results, t_interval, to_csv, to_markdown
+from gvm_plugin.evaluate.listening_results import _contrasts, holm, listening_results, t_interval, to_csv, to_markdown
 
 HEAD = [
     "test",
@@ -102,6 +104,15 @@ def test_means_and_intervals_are_those_computed_by_hand(key: Path, write: Writer
     rows = list(csv.DictReader(to_csv(results).splitlines()))
     assert {row["scale"] for row in rows} == set(QUESTIONS)
     assert next(float(row["value"]) for row in rows if row["group"] == "all" and row["other"]) == pytest.approx(2.25)
+
+
+@given(st.integers(1, 12), st.lists(st.integers(0, 60), min_size=2, max_size=6), st.integers(-6, 6))
+def test_listeners_who_agree_to_the_mark_leave_nothing_to_test(films: int, extra: list[int], apart: int) -> None:
+    """Sums over films that lie equally far apart; their means do so up to rounding only."""
+    ours = {f"P{n}": (films + apart + each) / films for n, each in enumerate(extra)}
+    theirs = {f"P{n}": (films + each) / films for n, each in enumerate(extra)}
+    (contrast,) = _contrasts("all", "OMQ", {"A": ours, "B": theirs})
+    assert contrast.difference.p == (None if apart else 1.0)
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
