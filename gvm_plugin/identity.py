@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from core.errors import CueSheetError, DeliveryError
+from core.errors import CueSheetError, DeliveryError, brief
 from gvm_plugin.cuesheet import derive_seed, yaml_parser
 from gvm_plugin.options import AUTO, MAX_SEED, STYLES, ScoreOptions, check_choice
 
@@ -69,7 +69,7 @@ def open_channel(folder: Path, style: str = AUTO, seed: int = 0) -> Channel:
     """The channel in `folder`; a new one, in `style`, where the folder has none. CueSheetError, DeliveryError."""
     path = folder / FILE
     if not path.is_file():
-        _write_new(path, _draw(folder.absolute().name, style, seed))
+        _write_new(path, _draw(folder.resolve().name, style, seed))
     return Channel(folder, _read(path))
 
 
@@ -101,7 +101,7 @@ def _write_new(path: Path, identity: Identity) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(to_yaml(identity, path.parent), encoding="utf-8")
         with suppress(FileExistsError):
-            os.link(partial, path)
+            _appear(partial, path)
     except OSError as err:
         raise DeliveryError(
             f"{path}: can't be written ({err.strerror}); choose another folder with --identity"
@@ -109,6 +109,17 @@ def _write_new(path: Path, identity: Identity) -> None:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def _appear(partial: Path, path: Path) -> None:
+    """Give the file at `partial` the name `path`, unless another has it: FileExistsError."""
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a disk without hard links, as sticks and cards are
+        path.touch(exist_ok=False)
+        os.replace(partial, path)
 
 
 def to_yaml(identity: Identity, folder: Path) -> str:
@@ -130,7 +141,7 @@ def to_yaml(identity: Identity, folder: Path) -> str:
         seed=identity.seed,
         motif=notes,
     )
-    document.yaml_set_start_comment(_HEAD.format(folder=folder.name))
+    document.yaml_set_start_comment(_HEAD.format(folder=folder.resolve().name))
     names = "; ".join(palette.name for palette in PALETTES[identity.style])
     for field in ("style", "orchestra", "key", "seed"):
         document.yaml_add_eol_comment(
@@ -150,11 +161,14 @@ def _read(path: Path) -> Identity:
 
     try:
         document = yaml_parser().load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError) as err:
+    except (OSError, ValueError, YAMLError) as err:  # ValueError: no UTF-8, or a date that there is not
         first = str(getattr(err, "problem", None) or getattr(err, "strerror", None) or err).splitlines()[0]
         raise CueSheetError(f"{path}: can't be read ({first}); mend it, or delete it and a new one is drawn") from err
     try:
-        if not isinstance(document, Mapping) or document.get("gvm_identity") != _VERSION:
+        version = document.get("gvm_identity") if isinstance(document, Mapping) else None
+        if isinstance(version, int) and version > _VERSION:
+            raise CueSheetError(f"{path}: was written by a newer gvm, this one reads version {_VERSION}; update gvm")
+        if not isinstance(document, Mapping) or version != _VERSION:
             raise ValueError(f"it needs the line `gvm_identity: {_VERSION}`")
         unknown = set(document) - {"gvm_identity", "style", "orchestra", "key", "seed", "motif"}
         if unknown:
@@ -164,8 +178,11 @@ def _read(path: Path) -> Identity:
         if key not in _TONICS:
             raise ValueError(f"key is {key!r}; choose one of {', '.join(_TONICS)}")
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
-            raise ValueError(f"seed is {seed!r}; write a whole number")
-        motif = Motif(tuple(MotifNote(*_three(row)) for row in document.get("motif") or ()))
+            raise ValueError(f"seed is {brief(seed)}; write a whole number")
+        rows = document.get("motif")
+        if not isinstance(rows, list):
+            raise ValueError(f"motif is {brief(rows)}; write a list of notes, each [eighth, length, semitones]")
+        motif = Motif(tuple(MotifNote(*_three(row)) for row in rows))
         palette = palette_named(style, str(document.get("orchestra")))
     except ValueError as err:
         raise CueSheetError(f"{path}: {err}; mend it, or delete the file and a new one is drawn") from err
@@ -178,5 +195,5 @@ def _three(row: Any) -> tuple[int, int, int]:
         or len(row) != 3
         or any(isinstance(n, bool) or not isinstance(n, int) for n in row)
     ):
-        raise ValueError(f"a note of the motif is {row!r}; write [eighth, length, semitones]")
+        raise ValueError(f"a note of the motif is {brief(row)}; write [eighth, length, semitones]")
     return row[0], row[1], row[2]

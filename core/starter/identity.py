@@ -21,6 +21,7 @@ BARS: Final = 2
 _RETURN_BARS: Final = 16  # at most so far apart, so that a long cue has it more than twice
 # Degrees that stand over a major tonic as well as over a minor one: no third, no sixth, no seventh.
 _DEGREES: Final = (-5, 0, 2, 5, 7, 12)
+_OCTAVES: Final = (0, 12, 24)  # where the tonic may lie among the codes of the melody
 _WIDEST: Final = 7  # semitones between neighbours
 _RHYTHMS: Final = (
     (0, 3, 4, 6), (0, 2, 3, 4), (0, 1, 2, 4), (0, 3, 6, 7), (0, 2, 4, 5), (0, 4, 6, 7), (0, 1, 4, 6), (0, 3, 5, 6),
@@ -39,7 +40,10 @@ class MotifNote:
 
 @dataclass(frozen=True)
 class Motif:
-    """A tune of a few notes in two bars. ValueError where its notes overlap, leave the bars or span over an octave."""
+    """A tune of a few notes in two bars.
+
+    ValueError where its notes overlap, leave the bars, span over an octave and a half or lie out of any lead's reach.
+    """
 
     notes: tuple[MotifNote, ...]
 
@@ -56,6 +60,13 @@ class Motif:
         pitches = [note.pitch for note in self.notes]
         if max(pitches) - min(pitches) > 17:
             raise ValueError(f"a motif spans at most 17 semitones, not {max(pitches) - min(pitches)}")
+        lowest, highest = -_OCTAVES[-1], v.PITCHES - 1
+        for pitch in pitches:
+            if not lowest <= pitch <= highest:
+                raise ValueError(
+                    f"a note of the motif is {pitch} semitones above the tonic; {lowest} to {highest} can be played, "
+                    "mostly 0 to 12 (no MIDI numbers)"
+                )
 
 
 @dataclass(frozen=True)
@@ -163,5 +174,5 @@ def _octave(style: str, motif: Motif) -> int:
         outside = max(0, low - base - min(pitches)) + max(0, base + max(pitches) - high)
         return (outside, abs(base + (min(pitches) + max(pitches)) / 2 - middle))
 
-    fitting = [base for base in (0, 12, 24) if base + min(pitches) >= 0 and base + max(pitches) < v.PITCHES]
+    fitting = [base for base in _OCTAVES if base + min(pitches) >= 0 and base + max(pitches) < v.PITCHES]
     return min(fitting, key=misfit)

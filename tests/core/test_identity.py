@@ -46,6 +46,23 @@ def played(codes: np.ndarray, start: int, length: int) -> list[tuple[int, int]]:
     return [(at, pitch - row[0][1]) for at, pitch in row]
 
 
+@given(
+    lowest=st.integers(-40, 80),
+    above=st.lists(st.integers(0, 17), min_size=2, max_size=11),
+    style=st.sampled_from(sorted(STYLES)),
+)
+def test_every_motif_that_is_accepted_can_be_promised(lowest: int, above: list[int], style: str) -> None:
+    notes = tuple(MotifNote(onset, 1, lowest + rise) for onset, rise in enumerate([0, *above]))
+    if lowest < -24 or lowest + max(above) >= v.PITCHES:
+        with pytest.raises(ValueError, match="above the tonic"):
+            Motif(notes)
+        return
+    grid = uniform_grid(8.0, 120.0)
+    allowed = np.ones((grid.steps, v.K, v.CARD), bool)
+    promise_motif(allowed, grid, style, Motif(notes), (0,))
+    assert allowed[: BARS * grid.steps_per_bar].any(axis=-1).all()
+
+
 @given(seed=st.integers(0, 10_000))
 def test_a_drawn_motif_can_be_sung(seed: int) -> None:
     notes = draw_motif(seed).notes

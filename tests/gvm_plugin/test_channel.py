@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,36 @@ def test_a_new_channel_is_written_down_and_read_again(tmp_path: Path) -> None:
     elsewhere = open_channel(tmp_path / "other" / "rides", "upbeat")  # the same name, the same channel
     assert elsewhere.identity == made.identity
     assert open_channel(tmp_path / "walks", "upbeat").identity.motif != made.identity.motif
+
+
+def test_an_identity_of_a_newer_gvm_is_not_to_be_deleted(tmp_path: Path) -> None:
+    open_channel(tmp_path)
+    file = tmp_path / FILE
+    file.write_text(file.read_text().replace("gvm_identity: 1", "gvm_identity: 2\nmeasure: 7/8"))
+    with pytest.raises(CueSheetError, match=r"newer gvm.*update gvm") as caught:
+        open_channel(tmp_path)
+    assert str(file) in str(caught.value) and "delete" not in str(caught.value)
+
+
+def test_a_channel_is_made_on_a_disk_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    expected = open_channel(tmp_path / "a" / "rides").identity
+    monkeypatch.setattr("os.link", link)
+    assert open_channel(tmp_path / "b" / "rides").identity == expected
+    assert [path.name for path in (tmp_path / "b" / "rides").iterdir()] == [FILE]
+
+
+def test_a_channel_has_the_name_of_its_folder_however_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("one/rides/day", "two/rides/day"):
+        (tmp_path / place).mkdir(parents=True)
+    expected = open_channel(tmp_path / "one" / "rides").identity
+    monkeypatch.chdir(tmp_path / "two" / "rides" / "day")
+    assert open_channel(Path("..")).identity == expected
+    assert "--identity rides" in Path("..", FILE).read_text()
 
 
 def test_the_style_of_the_channel_is_the_films_unless_asked_otherwise(tmp_path: Path) -> None:
@@ -88,7 +119,14 @@ def test_a_sheet_whose_channel_is_gone_says_so(tmp_path: Path, clip_factory: Cli
         ("key: ", "key: H #", "key is 'H'"),
         ("seed: ", "seed: -1 #", "seed is -1"),
         ("motif:", "motif:\n- [0, 1]", "write .eighth, length, semitones"),
-        ("gvm_identity: 1", "gvm_identity: 2", "gvm_identity: 1"),
+        ("gvm_identity: 1", "gvm_identity: 0", "gvm_identity: 1"),
+        ("motif:", "motif: 5", "motif is 5; write a list"),
+        ("motif:", "motif: true", "motif is True; write a list"),
+        ("motif:", "", "motif is None; write a list"),
+        ("motif:", "other:", "unknown field 'other'"),
+        ("motif:", "motif: [[0, 2, 60], [2, 2, 62], [4, 4, 60]]", "60 semitones above the tonic.*no MIDI"),
+        ("motif:", "motif: [[0, 2, -30], [2, 2, -28], [4, 4, -30]]", "-24 to 35 can be played"),
+        ("seed: ", "seed: 2020-13-45 #", "can't be read"),
         ("seed: ", "mood: happy\nseed: ", "unknown field 'mood'"),
         ("seed: ", "seed: [", "can't be read"),
     ],
@@ -96,7 +134,8 @@ def test_a_sheet_whose_channel_is_gone_says_so(tmp_path: Path, clip_factory: Cli
 def test_a_broken_identity_names_file_and_remedy(tmp_path: Path, was: str, becomes: str, says: str) -> None:
     open_channel(tmp_path)
     file = tmp_path / FILE
-    file.write_text(file.read_text().replace(was, becomes, 1))
+    before, _, after = file.read_text().partition(was)
+    file.write_text(before + becomes + ("\n" if was == "motif:" else after))  # the motif comes last
     with pytest.raises(CueSheetError, match=says) as caught:
         open_channel(tmp_path)
     assert str(file) in str(caught.value)
