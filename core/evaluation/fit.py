@@ -111,9 +111,11 @@ class FitModel:
         """The evaluator in `folder`; None: the one that ships, which needs no download.
 
         model: for an evaluator that was trained on a published model's features, that model's folder, where it isn't
-        where it was. ModelError for weights that are missing, damaged or not what their description says.
+        where it was. ModelError for weights that are missing, damaged or not what their description says, and for a
+        device that this machine lacks.
         """
         folder = folder or WEIGHTS
+        check_device(device)
         about = _description(folder)
         try:
             config = EvaluatorConfig.from_json(about["config"])
@@ -303,7 +305,6 @@ def _description(folder: Path) -> dict[str, Any]:
 
 
 def _front(config: EvaluatorConfig, about: dict[str, Any], model: Path | None, device: str) -> Front:
-    check_device(device)
     if config.features == "descriptors":
         return DescriptorFront()
     known = about.get("model") or {}

@@ -161,6 +161,12 @@ def test_damaged_or_missing_weights_are_refused(tmp_path: Path) -> None:
         FitModel.load(folder)
 
 
+def test_a_device_that_is_not_there_is_no_fault_of_the_weights() -> None:
+    with pytest.raises(ModelError, match="there is no device 'foo'; take cpu or cuda") as caught:
+        FitModel.load(device="foo")
+    assert "reinstall" not in str(caught.value)
+
+
 def test_what_ships_is_small_described_and_free(fit: FitModel) -> None:
     assert (WEIGHTS / MODEL).stat().st_size < 3_000_000
     assert checkpoint.sha256(WEIGHTS / MODEL) == fit.sha256

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import GVMError
@@ -106,6 +106,7 @@ def test_means_and_intervals_are_those_computed_by_hand(key: Path, write: Writer
     assert next(float(row["value"]) for row in rows if row["group"] == "all" and row["other"]) == pytest.approx(2.25)
 
 
+@settings(deadline=None)  # the first draw loads scipy
 @given(st.integers(1, 12), st.lists(st.integers(0, 60), min_size=2, max_size=6), st.integers(-6, 6))
 def test_listeners_who_agree_to_the_mark_leave_nothing_to_test(films: int, extra: list[int], apart: int) -> None:
     """Sums over films that lie equally far apart; their means do so up to rounding only."""
