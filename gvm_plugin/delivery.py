@@ -16,7 +16,7 @@ from gvm_plugin import __version__, cuesheet
 from gvm_plugin.choose import circumstances
 from gvm_plugin.cuesheet import Cue, CueSheet
 from gvm_plugin.generators import MusicGenerator
-from gvm_plugin.outputs import Outputs, file_name
+from gvm_plugin.outputs import Outputs, file_names
 from gvm_plugin.takes import Takes, chosen_takes
 
 if TYPE_CHECKING:
@@ -57,11 +57,12 @@ def deliver(finished: Finished, outputs: Outputs) -> tuple[OutputFile, ...]:
     files = [OutputFile("music", _move(finished.mixed.music, outputs.music))]
     stems = _fill(outputs.stems, {f"{name}.wav": path for name, path in finished.mixed.stems.items()}, scratch)
     files += [OutputFile("stem", name, Path(name).stem) for name in stems]
-    notes = {f"{file_name(cue.id)}.mid": take.midi for cue, take in chosen_takes(sheet, takes) if sheet.settings.midi}
+    names = file_names([cue.id for cue in sheet.sounding])
+    notes = {f"{names[cue.id]}.mid": take.midi for cue, take in chosen_takes(sheet, takes) if sheet.settings.midi}
     written = _fill(outputs.midi, {name: data for name, data in notes.items() if data is not None}, scratch)
     files += [OutputFile("midi", name, f"MIDI {Path(name).stem}") for name in written]
     several = sheet.settings.takes > 1
-    alternatives = {f"{file_name(cue)}.take{n}.wav": take.music for (cue, n), take in takes.items() if several}
+    alternatives = {f"{names[cue]}.take{n}.wav": take.music for (cue, n), take in takes.items() if several}
     written = _fill(outputs.takes, alternatives, scratch, copy=True)
     files += [OutputFile("other", name, Path(name).stem) for name in written]
     if finished.exported:  # else what an editor may have open by now stays as it is

@@ -119,6 +119,19 @@ def file_name(text: str) -> str:
     return re.sub(r"[^\w.-]", "_", text)[:60] or "_"
 
 
+def file_names(texts: Sequence[str]) -> dict[str, str]:
+    """For each of `texts` (ids of cues, each once) a file name of its own, also where capitals don't count."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for text in texts:
+        name = file_name(text)
+        while name.casefold() in taken:
+            name += "_"
+        taken.add(name.casefold())
+        names[text] = name
+    return names
+
+
 def check_name(outputs: Outputs) -> None:
     """MediaError where the name of the film can't be written down: in cue sheet, records and page."""
     from core.frames import shown_name

@@ -3,9 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.errors import MediaError
-from gvm_plugin.outputs import check_name, distinct_names, outputs_named, outputs_of, outputs_of_sheet
+from gvm_plugin.outputs import check_name, distinct_names, file_names, outputs_named, outputs_of, outputs_of_sheet
 
 
 def test_results_stand_beside_the_film_in_scored_unless_told_otherwise(tmp_path: Path) -> None:
@@ -25,6 +27,14 @@ def test_films_with_one_stem_get_distinct_results() -> None:
         assert len({getattr(output, part) for output in outputs}) == 4
     assert outputs[1].film.name == "a.mov" and outputs[1].music.name == "a.mov.music.wav"
     assert outputs[3].music.name == "b.music.wav"
+
+
+@given(st.lists(st.text("a _-/A", max_size=4) | st.text("é?").map("x".__mul__(60).__add__), max_size=8, unique=True))
+def test_cues_that_are_called_much_alike_get_files_of_their_own(ids: list[str]) -> None:
+    names = file_names(ids)
+    assert list(names) == ids
+    assert len({name.casefold() for name in names.values()}) == len(ids)
+    assert all(name and "/" not in name and len(name) < 80 for name in names.values())
 
 
 def test_a_name_that_is_the_stem_of_another_gives_way() -> None:

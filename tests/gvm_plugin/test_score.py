@@ -243,6 +243,37 @@ def test_a_sheet_without_its_film_or_with_another_one_is_refused(film: Path, cli
         render(path)
 
 
+def test_cues_whose_names_differ_in_a_sign_are_delivered_apart(film: Path) -> None:
+    _, path = spot(film, options=replace(TONE, midi=True, takes=2))
+    two_cues(path)
+    edit(path, "A", id="the lake")
+    edit(path, "B", id="the_lake")
+    made = render(path, generator=ToneGenerator())
+    names = {file.path for file in made.report.outputs if file.path.startswith(("film.midi/", "film.takes/"))}
+    stems = ("the_lake", "the_lake_")
+    assert names == {f"film.midi/{stem}.mid" for stem in stems} | {
+        f"film.takes/{stem}.take{n}.wav" for stem in stems for n in (1, 2)
+    }
+    assert all((made.outputs.folder / name).is_file() for name in names)
+
+
+def test_a_cue_past_the_end_of_the_film_is_named(film: Path) -> None:
+    _, path = spot(film, options=TONE)
+    sheet = cuesheet_reader.read(path)
+
+    def last(end: float) -> None:
+        cue = replace(sheet.cues[0], span=Span(0, end))
+        cuesheet.write(replace(sheet, duration=end, cues=(cue,)), path)
+
+    last(8.0)
+    with pytest.raises(CueSheetError) as caught:
+        render(path, generator=ToneGenerator())
+    said = "cue A goes from 0:00.000 to 0:08.000, but the film ends at 0:03"
+    assert str(caught.value).startswith(f"{path}: {said}") and "duration" in str(caught.value)
+    last(sheet.duration + 0.05)  # some frames more: where a film ends is a matter of opinion
+    assert render(path, generator=ToneGenerator()).outputs.film.is_file()
+
+
 def test_what_is_no_film_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("not a film")
     with pytest.raises(MediaError, match=r"text\.mp4"):
