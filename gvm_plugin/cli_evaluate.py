@@ -225,10 +225,12 @@ def _name_and_value(text: str, option: str) -> tuple[str, str]:
 
 
 def _made(out: Path | None) -> Path | None:
-    """The folder `out`, made if need be; DeliveryError where nothing can be written to it."""
+    """The folder `out`, made if need be; DeliveryError where nothing can be written, or others' files be replaced."""
+    from gvm_plugin.evaluate.own import COMPARISON, check_own
     from gvm_plugin.folder import check_writable
 
     if out is not None:
+        check_own(out, COMPARISON)
         check_writable(out)
     return out
 

@@ -36,6 +36,7 @@ from gvm_plugin.evaluate.listening_sound import (
     write_excerpt,
     write_sound_check,
 )
+from gvm_plugin.evaluate.own import holds
 from gvm_plugin.evaluate.systems import films_in, match
 from gvm_plugin.ffmpeg import file_url, run_ffmpeg
 from gvm_plugin.probe import MediaInfo, probe
@@ -159,7 +160,7 @@ def _check_places(out: Path, key: Path, overwrite: bool) -> None:
     if key.exists():
         if not overwrite:
             raise DeliveryError(f"{key}: is there already; choose another with --key, or --overwrite")
-        if not _holds(key, '"gvm_listening_test"'):
+        if not holds(key, '"gvm_listening_test"'):
             raise DeliveryError(
                 f"{key}: is something other than the key of a listening test; choose another with --key"
             )
@@ -170,19 +171,11 @@ def _strange(out: Path) -> list[str]:
     inside = sorted((out / MEDIA).iterdir()) if (out / MEDIA).is_dir() else []
     strange = [path for path in sorted(out.iterdir()) if path.name not in (PAGE, MEDIA)]
     strange += [path for path in inside if not (_OF_OURS.fullmatch(path.name) and path.is_file())]
-    if (out / PAGE).exists() and not _holds(out / PAGE, '"seriesOrders"'):
+    if (out / PAGE).exists() and not holds(out / PAGE, '"seriesOrders"'):
         strange.append(out / PAGE)
     if (out / MEDIA).is_file():
         strange.append(out / MEDIA)
     return [path.relative_to(out).as_posix() for path in strange if path.name not in _OF_NOBODY]
-
-
-def _holds(path: Path, text: str) -> bool:
-    """Whether `text` stands in the file `path`, by which what gvm wrote is known."""
-    try:
-        return text.encode() in path.read_bytes()
-    except OSError:
-        return False
 
 
 def _drawn_name(draw: random.Random, bits: int) -> str:

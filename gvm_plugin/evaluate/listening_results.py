@@ -20,6 +20,7 @@ from typing import Final
 
 from core.errors import DeliveryError
 from gvm_plugin.evaluate.listening_answers import QUESTIONS, Answers, Key, Mark, read_answers, read_key
+from gvm_plugin.evaluate.own import RESULTS, check_own
 from gvm_plugin.evaluate.statistics import LEVEL, Difference, Estimate
 from gvm_plugin.wav import removed_on_error
 
@@ -215,7 +216,8 @@ def _escaped(text: str) -> str:
 
 
 def write_results(results: Results, folder: Path) -> None:
-    """Write results.md and results.csv to `folder`. DeliveryError where that can't be."""
+    """Write results.md and results.csv to `folder`. DeliveryError where that can't be, or would replace others'."""
+    check_own(folder, RESULTS)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in (("results.md", to_markdown(results)), ("results.csv", to_csv(results))):

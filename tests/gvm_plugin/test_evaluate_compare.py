@@ -394,6 +394,22 @@ def test_the_command_writes_page_tables_and_json(
     assert not list(out.rglob("*.partial"))
 
 
+def test_a_comparison_replaces_its_own_files_and_nobody_elses(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_untrained(monkeypatch)
+    command = ["evaluate", "compare", "--videos", str(place / "films"), "--system", f"on={place / 'on'}", "-q"]
+    assert run([*command, "-o", str(tmp_path)]) == 0
+    assert run([*command, "-o", str(tmp_path)]) == 0
+    mine = tmp_path / "films.csv"
+    mine.write_text("film;year\nharbour;1999\n")
+    (tmp_path / "systems.csv").unlink()
+    assert run([*command, "-o", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith(f"error: {mine}: isn't a file that gvm wrote")
+    assert mine.read_text() == "film;year\nharbour;1999\n"
+    assert not (tmp_path / "systems.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [

@@ -218,11 +218,16 @@ def test_the_command_prints_tables_and_keeps_them(
 ) -> None:
     files = [write(f"P{n}", marks_of([6, 4, 7, 7, n], [3, 3, 2, 2, 4]), musician=n > 2) for n in (1, 2, 3, 4)]
     out = tmp_path / "results"
-    assert run(["evaluate", "listening-results", *map(str, files), "--key", str(key), "--out", str(out)]) == 0
+    command = ["evaluate", "listening-results", *map(str, files), "--key", str(key), "--out", str(out)]
+    assert run(command) == 0
     said = capsys.readouterr().out
+    assert run(command) == 0 and capsys.readouterr().out == said
     assert "| System | OMQ, non-experts | MVC, non-experts | MR, non-experts | OMQ, experts |" in said
     assert (out / "results.md").read_text() == said
     assert len((out / "results.csv").read_text().splitlines()) == 1 + 3 * 3 * 3
+    (out / "results.csv").write_text("mine")
+    assert run(command) == 1 and (out / "results.csv").read_text() == "mine"
+    assert capsys.readouterr().err.startswith(f"error: {out / 'results.csv'}: isn't a file that gvm wrote")
     assert run(["evaluate", "listening-results", str(files[0]), "--key", str(files[1])]) == 1
     assert capsys.readouterr().err.startswith(
         "error: answers-P2.csv: is no key of a listening test; name the .key.json"
