@@ -465,6 +465,11 @@ def _notes(
             if ours is real or not films:
                 continue
             for each in ears.embedders:
+                if system.summary[fad_metric(each.name, each.about).key] is None:
+                    notes.append(
+                        f"FAD ({each.name}) of {system.name} is left out: too few embeddings; more music helps"
+                    )
+                    continue
                 small = resemblance.small_sets(
                     [real.impressions[film].embeddings[each.name] for film in films],
                     [ours.impressions[film].embeddings[each.name] for film in films],

@@ -152,7 +152,8 @@ def learned_from_starter(model: FitModel) -> bool:
 def hear(path: Path, film_seconds: float, folder: Path, speech: bool = True) -> Music:
     """The sound of `path`, a sound file or a film, as far as the film goes; a copy of it is written to `folder`.
 
-    MediaError where it can't be read, has no sound, or is silent. speech: also look for speech in it.
+    MediaError where it can't be read, has no sound, or is silent. Samples that are no numbers count as silence, and
+    that is told in the warnings. speech: also look for speech in it.
     """
     from gvm_plugin.probe import probe_sound, read_audio_blocks
     from gvm_plugin.speech import Downsampler, SpeechDetector
@@ -162,16 +163,19 @@ def hear(path: Path, film_seconds: float, folder: Path, speech: bool = True) -> 
     warnings: list[str] = []
     low, voice = Downsampler(), SpeechDetector() if speech else None
     mono: list[Mono] = []
-    peak, wav = 0.0, folder / f"{len(list(folder.iterdir()))}.wav"
+    strange, peak, wav = 0, 0.0, folder / f"{len(list(folder.iterdir()))}.wav"
     limit = min(film_seconds, LONGEST_SECONDS)
     with WavWriter(wav, round(limit * SAMPLE_RATE)) as writer:
         for block in read_audio_blocks(info, duration=limit, warnings=warnings, pad=False):
-            block = np.nan_to_num(block)
+            strange += int((~np.isfinite(block)).any(axis=0).sum())
+            block = np.nan_to_num(block, posinf=0.0, neginf=0.0)
             writer.write(block)
             peak = max(peak, float(np.abs(block).max()))
             mono.append(low.push(block.mean(axis=0)))
             if voice is not None:
                 voice.push(mono[-1])
+    if strange:
+        warnings.append(f"{_shown(path)}: {strange} samples are no numbers and count as silence; export it again")
     heard = writer.samples_written / SAMPLE_RATE
     if peak < SILENT:
         raise MediaError(f"{_shown(path)}: is silent, so there is nothing to measure; choose another file")

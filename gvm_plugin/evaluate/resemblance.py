@@ -6,6 +6,7 @@ which are not, and how to get them; one that was asked for by name and isn't the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,13 +60,18 @@ class Impression:
 def open_ears(embedders: Sequence[str], labels: Sequence[str], device: str = "cpu") -> Ears:
     """The networks that were asked for, each NAME or NAME=WEIGHTS; with none asked for, all that are here.
 
-    ValueError for a name that doesn't exist, ModelError for weights that were asked for and aren't here.
+    ValueError for a name that doesn't exist or is there twice, ModelError for weights that were asked for and aren't
+    here.
     """
     from core.evaluation.embedders import EMBEDDERS, TAGGERS, open_embedder, open_tagger
     from gvm_plugin.evaluate_weights import find_weights
 
     wanted = [_named(text, EMBEDDERS, "embedder") for text in embedders]
     tags = [_named(text, TAGGERS, "labels") for text in labels]
+    for option, given in (("embedder", wanted), ("labels", tags)):
+        for name, times in Counter(name for name, _ in given).items():
+            if times > 1:
+                raise ValueError(f"--{option} {name} is given twice, and has one column; take one of its weights a run")
     asked = bool(wanted or tags)
     notes: list[str] = []
 
@@ -118,10 +124,16 @@ class Sets:
         return gaussian_of(self._middle + mean, spread / (count - 1), round(count))
 
 
-def fad(reference: Sequence[Floats], system: Sequence[Floats]) -> Estimate:
-    """Fréchet distance of the embeddings of pieces of the same films, with an interval over the films."""
+def fad(reference: Sequence[Floats], system: Sequence[Floats]) -> Estimate | None:
+    """Fréchet distance of the embeddings of pieces of the same films, with an interval over the films.
+
+    None where there are fewer than two embeddings on a side, which have no spread. Films without any don't count.
+    """
     from core.evaluation.frechet import gaussian_distance
 
+    reference, system = _with_any(reference, system)
+    if not _spread(reference, system):
+        return None
     ours, theirs = Sets(system), Sets(reference)
     return of_sets(
         lambda chosen: gaussian_distance(theirs.gaussian(chosen), ours.gaussian(chosen)),
@@ -131,10 +143,18 @@ def fad(reference: Sequence[Floats], system: Sequence[Floats]) -> Estimate:
     )
 
 
-def fad_difference(reference: Sequence[Floats], system: Sequence[Floats], baseline: Sequence[Floats]) -> Difference:
-    """How much larger the distance of `system` is than that of `baseline`, over the same films; no test of it."""
+def fad_difference(
+    reference: Sequence[Floats], system: Sequence[Floats], baseline: Sequence[Floats]
+) -> Difference | None:
+    """How much larger the distance of `system` is than that of `baseline`, over the same films; no test of it.
+
+    None where `fad` gives none of either.
+    """
     from core.evaluation.frechet import gaussian_distance
 
+    reference, system, baseline = _with_any(reference, system, baseline)
+    if not _spread(reference, system, baseline):
+        return None
     real, ours, theirs = Sets(reference), Sets(system), Sets(baseline)
 
     def difference(chosen: npt.NDArray[np.intp]) -> float:
@@ -144,6 +164,16 @@ def fad_difference(reference: Sequence[Floats], system: Sequence[Floats], baseli
     return Difference(
         of_sets(difference, len(system), _RESAMPLES if ours.dimensions <= _WIDE else _RESAMPLES_WIDE), None
     )
+
+
+def _with_any(*sides: Sequence[Floats]) -> list[list[Floats]]:
+    """The pieces of the films of which each side has an embedding: whatever is drawn of them, there is something."""
+    films = [pieces for pieces in zip(*sides, strict=True) if all(map(len, pieces))]
+    return [[pieces[side] for pieces in films] for side in range(len(sides))]
+
+
+def _spread(*sides: Sequence[Floats]) -> bool:
+    return all(sum(map(len, pieces)) > 1 for pieces in sides)
 
 
 def kld(reference: Impression, system: Impression, tagger: str) -> float | None:

@@ -248,13 +248,28 @@ def test_fad_of_pieces_is_that_of_all_their_embeddings() -> None:
     ours = [random.normal(1000, 2, (size, 6)) for size in (12, 30, 5, 21)]
     theirs = [random.normal(1001, 2, (size, 6)) for size in (25, 8, 14, 30)]
     estimate = fad(theirs, ours)
+    assert estimate is not None
     assert estimate.value == pytest.approx(frechet_distance(np.concatenate(theirs), np.concatenate(ours)), rel=1e-6)
     assert estimate.low is not None
     assert estimate.high is not None
     assert 0 <= estimate.low < estimate.value < estimate.high
-    assert fad_difference(theirs, ours, ours).estimate.value == 0.0
+    none = fad_difference(theirs, ours, ours)
+    assert none is not None
+    assert none.estimate.value == 0.0
     assert resemblance.small_sets(theirs, ours) == ""
     assert resemblance.small_sets(theirs[:1], ours[:1]).startswith("from 12 embeddings: distances of so few come out")
+
+
+@pytest.mark.filterwarnings("error")
+def test_too_few_embeddings_give_no_distance() -> None:
+    random = np.random.default_rng(4)
+    few, some = [random.normal(0, 1, (1, 3))], [random.normal(0, 1, (5, 3))]
+    none = [np.zeros((0, 3))]
+    assert fad(few, some) is fad(some, few) is fad(none, some) is None
+    assert fad_difference(some, some, few) is None
+    two = fad([*few, *none, *few], [*some, *some, *some])  # the film between has nothing to compare
+    assert two is not None
+    assert two.n == 2
 
 
 def test_kld_pairs_windows_of_the_same_moment() -> None:
@@ -276,6 +291,8 @@ def test_networks_that_are_not_here_are_named_with_the_remedy(monkeypatch: pytes
     assert any(note.startswith("KLD (ast) is left out") for note in none.notes)
     with pytest.raises(ModelError, match="gvm models pull clap"):
         open_ears(("clap",), ())
+    with pytest.raises(ValueError, match="--embedder encodec is given twice"):
+        open_ears(("encodec=one", "encodec=other"), ())
     with pytest.raises(ValueError, match="--embedder 'vgg' isn't known; choose from vggish, clap, encodec"):
         open_ears(("vgg",), ())
     with pytest.raises(ValueError, match="--labels 'passt' isn't known; choose from ast"):

@@ -18,7 +18,7 @@ from core.errors import MediaError
 from core.evaluation.fit import Fit, WindowFit
 from gvm_plugin.cli import run
 from gvm_plugin.evaluate.fit import evaluate_fit, hit_error_ms, in_words, weakest_stretch
-from gvm_plugin.evaluate.material import watch
+from gvm_plugin.evaluate.material import hear, watch
 from gvm_plugin.evaluate.page import write_fit_page
 from gvm_plugin.evaluate.tables import fit_rows, fit_to_json
 from gvm_plugin.measure import HitError
@@ -251,6 +251,16 @@ def test_rows_and_json_say_the_same(tmp_path: Path) -> None:
     assert rows["CMR, character"] == f"{data['cmr']:.3f}"
     assert rows["accents on cuts"] == f"x {data['cut_accent_lift']:.2f}"
     assert len(data["curve"]["times"]) == len(data["curve"]["ta"]) > 10
+
+
+@pytest.mark.filterwarnings("error")
+def test_samples_that_are_no_numbers_are_silence_and_are_told(tmp_path: Path) -> None:
+    wave = music()
+    wave[[1000, 5000, 70_000]] = np.inf, np.nan, -np.inf
+    soundfile.write(tmp_path / "odd.wav", wave, 48_000, subtype="FLOAT")
+    heard = hear(tmp_path / "odd.wav", SECONDS, tmp_path)
+    assert np.abs(heard.mono).max() < 1
+    assert heard.warnings == ("odd.wav: 3 samples are no numbers and count as silence; export it again",)
 
 
 def test_a_film_that_is_too_short_is_refused(tmp_path: Path) -> None:
