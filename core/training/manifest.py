@@ -22,14 +22,18 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from core.errors import DatasetError, brief
+from core.errors import DatasetError, MediaError, brief
 
 FORMAT: Final = 1  # raised when the meaning of a field changes
 ABOUT: Final = "dataset.json"
 MANIFEST: Final = "manifest.jsonl"
 SPLITS: Final = ("train", "test")
 
+# What reading a damaged .npz raises, from numpy, zipfile and the file itself.
+DAMAGED: Final = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+
 _BUILD: Final = "build it again with gvm dataset build"
+_TOLERANCE: Final = 0.1  # seconds by which a file may be longer or shorter than its pair
 
 
 @dataclass(frozen=True)
@@ -136,20 +140,45 @@ class Dataset:
         return values.astype(np.float16), times
 
     def check_files(self) -> list[str]:
-        """One line for every file that is missing, empty or can't be read as what it should be."""
+        """One line for every file that is missing, empty, not as long as its pair, or can't be read as what it should
+        be. Of clips and music the headers are read."""
         problems = []
         for pair in self.pairs:
             for name in pair.files():
                 path = self.path(name)
-                if not path.is_file() or path.stat().st_size == 0:
+                if not _holds_something(path):
                     problems.append(f"{pair.id}: {name} is {'empty' if path.is_file() else 'missing'}; {_BUILD}")
-            for check in (self._check_codes, self._check_features):
+            for check in (self._check_clip, self._check_music, self._check_codes, self._check_features):
                 try:
                     check(pair)
                 except DatasetError as err:
                     if "is missing" not in str(err):
                         problems.append(str(err))
         return problems
+
+    def _check_clip(self, pair: Pair) -> None:
+        if pair.clip is None or not _holds_something(path := self.path(pair.clip)):
+            return
+        from core.frames import open_media
+
+        try:
+            with open_media(path) as container:
+                length = container.duration
+        except MediaError as err:
+            raise DatasetError(f"{path}: is damaged ({err}); delete it and {_BUILD}") from err
+        if length is not None:
+            _check_length(path, length / 1e6, pair)
+
+    def _check_music(self, pair: Pair) -> None:
+        if pair.music is None or not _holds_something(path := self.path(pair.music)):
+            return
+        import soundfile
+
+        try:
+            length = float(soundfile.info(path).duration)
+        except (OSError, soundfile.LibsndfileError) as err:
+            raise DatasetError(f"{path}: is damaged ({err}); delete it and {_BUILD}") from err
+        _check_length(path, length, pair)
 
     def _check_features(self, pair: Pair) -> None:
         for name in pair.features:
@@ -165,6 +194,15 @@ class Dataset:
             raise DatasetError(
                 f"{self.path(str(pair.codes))}: has {codes.shape[1]} steps, the pair is {steps:.0f} long; {_BUILD}"
             )
+
+
+def _holds_something(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _check_length(path: Path, seconds: float, pair: Pair) -> None:
+    if abs(seconds - pair.seconds) > _TOLERANCE:
+        raise DatasetError(f"{path}: lasts {seconds:.2f} s, the pair {pair.seconds:.2f} s; {_BUILD}")
 
 
 def read_dataset(folder: Path) -> Dataset:
@@ -321,7 +359,7 @@ def _read_arrays(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[Any]
             return {name: arrays[name] for name in names}
     except FileNotFoundError as err:
         raise DatasetError(f"{path}: is missing; {_BUILD}") from err
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
+    except DAMAGED as err:
         raise DatasetError(f"{path}: is damaged ({' '.join(str(err).split())}); delete it and {_BUILD}") from err
 
 

@@ -100,9 +100,7 @@ def _make(job: Job, out: Path, options: BuildOptions, codec: CodecInfo | None, p
         split=source.split, group=source.group, seen=seen.to_json(),
         dropped=tuple((each.span.start, each.span.end, each.why) for each in plan.dropped),
     )  # fmt: skip
-    before = record.read_record(out, job.key)
-    going_on = before is not None and before.status == "working" and before.settings == job.settings
-    record.write_record(out, base)
+    going_on = _begin(out, base)
     sound = clips.sound_of(source.picture, source.sound, seen.picture_start)
     rows, silent = [], []
     for number, piece in enumerate(plan.pieces):
@@ -114,6 +112,21 @@ def _make(job: Job, out: Path, options: BuildOptions, codec: CodecInfo | None, p
         if progress is not None:
             progress("cut", (number + 1) / len(plan.pieces))
     return replace(base, status="ok", pairs=tuple(rows), dropped=tuple(sorted((*base.dropped, *silent))))
+
+
+def _begin(out: Path, base: Record) -> bool:
+    """Note that work on a film begins; was it begun with the same settings before?
+
+    If it wasn't, files of before are deleted first: they may be cut otherwise, and a run that is stopped would leave
+    them beside new ones under the same names.
+    """
+    before = record.read_record(out, base.key)
+    if before is not None and before.status == "working" and before.settings == base.settings:
+        record.write_record(out, base)
+        return True
+    record.discard_files(out, base.key)
+    record.write_record(out, base)
+    return False
 
 
 def _cut_pair(
@@ -192,6 +205,10 @@ def _make_published(job: Job, out: Path, options: BuildOptions, codec: CodecInfo
         raise MediaError(f"{source.name}: lasts {seconds:.1f} s; a pair takes {options.least:g}")
     name = f"{job.key}-{0:08d}"
     cut = Cut(Fraction(0), Fraction(seconds).limit_denominator(1000), len(pictures))
+    base = Record(
+        job.key, "working", source.name, job.sha256, job.settings, split=source.split, group=source.group
+    )  # fmt: skip
+    _begin(out, base)
     write_clip(pictures[: -int(-seconds // 1)], cut.seconds, out / f"clips/{name}.mp4", options.side, options.crf)
     sound = clips.sound_of(source.picture, source.sound, 0.0)
     music = f"music/{name}.flac" if options.music else None
@@ -202,10 +219,7 @@ def _make_published(job: Job, out: Path, options: BuildOptions, codec: CodecInfo
         id=name, split="", source=source.name, source_sha256=job.sha256, start=0.0, end=float(cut.seconds),
         clip=f"clips/{name}.mp4", music=music, codes=codes,
     )  # fmt: skip
-    return Record(
-        job.key, "ok", source.name, job.sha256, job.settings,
-        split=source.split, group=source.group, pairs=(_row(pair),),
-    )  # fmt: skip
+    return replace(base, status="ok", pairs=(_row(pair),))
 
 
 def _row(pair: Pair) -> dict[str, Any]:

@@ -100,6 +100,13 @@ def is_whole(out: Path, record: Record, settings: str) -> bool:
     return all((out / name).is_file() and (out / name).stat().st_size for pair in pairs for name in pair.files())
 
 
+def discard_files(out: Path, key: str) -> None:
+    """Delete what was cut of a film: its clips, music, codes and features."""
+    for kind in ("clips", "music", "codes", "features/*"):
+        for path in out.glob(f"{kind}/{key}-*"):
+            path.unlink(missing_ok=True)
+
+
 def read_sides(out: Path) -> dict[str, str]:
     """Key of a film -> the side that was decided before."""
     sides = read_json(out / FOLDER / "sides.json")

@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
+import soundfile
 
 from core.errors import DatasetError
 from core.training import manifest
@@ -144,6 +146,40 @@ def test_a_broken_folder_is_named_in_one_line(tmp_path: Path, name: str, content
     assert "\n" not in str(caught.value)
 
 
+def clip(path: Path, seconds: int) -> None:
+    """Two pictures a second."""
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=2)
+        stream.width = stream.height = 16
+        for _ in range(2 * seconds):
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")))
+        output.mux(stream.encode(None))
+
+
+def test_clips_and_music_are_as_long_as_their_pair(tmp_path: Path) -> None:
+    for name in ("clips", "music"):
+        (tmp_path / name).mkdir()
+    pairs = [pair(number) for number in range(3)]
+    for each, seconds in zip(pairs, (2, 3, 2), strict=True):
+        clip(tmp_path / str(each.clip), seconds)
+        soundfile.write(tmp_path / str(each.music), np.zeros(round(8000 * seconds)), 8000)
+    (tmp_path / str(pairs[2].clip)).write_bytes(b"no film")
+    (tmp_path / str(pairs[2].music)).write_bytes(b"no music")
+    write_dataset(tmp_path, pairs, None, "gvm")
+    problems = read_dataset(tmp_path).check_files()
+    for line, (name, said) in zip(
+        problems,
+        [
+            ("clips/a-001.mp4", "lasts 3.00 s, the pair 2.00 s"),
+            ("music/a-001.flac", "lasts 3.00 s, the pair 2.00 s"),
+            ("clips/a-002.mp4", "is damaged"),
+            ("music/a-002.flac", "is damaged"),
+        ],
+        strict=True,
+    ):
+        assert name in line and said in line and "\n" not in line
+
+
 def test_damaged_files_are_listed(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     names = ["whole", "cut", "gone", "other", "short", "wild"]
@@ -151,7 +187,7 @@ def test_damaged_files_are_listed(tmp_path: Path) -> None:
     pairs[0] = replace(pairs[0], features={"descriptors": "features/descriptors/0.npz"})
     for each in pairs:
         (tmp_path / "clips").mkdir(exist_ok=True)
-        (tmp_path / str(each.clip)).write_bytes(b"film")
+        clip(tmp_path / str(each.clip), 2)
         write_codes(tmp_path / str(each.codes), rng.integers(0, 2048, (4, 100)), CODEC)
     write_features(tmp_path / "features/descriptors/0.npz", np.full((1, 2, 3), np.nan), np.zeros(1))
     whole = (tmp_path / "codes/cut.npz").read_bytes()
