@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from core.errors import DatasetError, DeliveryError, GVMError
-from core.training.manifest import CodecInfo, Pair, write_dataset, write_whole
+from core.training.manifest import ABOUT, MANIFEST, CodecInfo, Pair, write_dataset, write_whole
 from gvm_plugin import __version__
-from gvm_plugin.cache import Cache
+from gvm_plugin.cache import FOLDER, Cache
 from gvm_plugin.dataset import fingerprints
 from gvm_plugin.dataset.film import Job, make_film
 from gvm_plugin.dataset.labels import Label, label_of
@@ -116,6 +116,7 @@ def build(
     """
     if out.is_file():
         raise DeliveryError(f"{out}: is a file; name a folder with --out")
+    _check_place(out, found)
     check_writable(out)
     codec = None if options.codec is None else _codec(options.codec)
     settings = settings_key(options, codec)
@@ -139,6 +140,20 @@ def build(
     return finish(out, options, codec, problems, len(made), kept)
 
 
+def _check_place(out: Path, found: Found) -> None:
+    """DeliveryError where the data set would lie among its films, or replace files that no build wrote."""
+    place = out.resolve()
+    if any(file.resolve().parent == place for s in found.sources for file in (s.picture, s.sound) if file is not None):
+        raise DeliveryError(f"{out}: is the folder of the films itself; name another with --out")
+    if (out / FOLDER / "sides.json").exists() or any(read_records(out)):
+        return  # a data set that is gone on with
+    if there := [name for name in (MANIFEST, ABOUT, DROPPED, PAGE) if (out / name).exists()]:
+        raise DeliveryError(
+            f"{out}: holds {there[0]}, which no build in this folder wrote and which would be replaced; name another "
+            "folder with --out"
+        )
+
+
 def finish(
     out: Path, options: BuildOptions, codec: CodecInfo | None, problems: list[Problem], made: int, kept: int
 ) -> Result:
@@ -146,13 +161,18 @@ def finish(
     from gvm_plugin.dataset.page import write_page
 
     records = [record for record in read_records(out) if record.status == "ok"]
-    groups = group_films([record.key for record in records], _same_films(records))
+    same = _same_films(records)
+    groups = group_films([record.key for record in records], same)
     films = [Film(r.key, r.sha256, r.seconds, r.split) for r in records if r.pairs]
     known = read_sides(out)
     sides = assign_sides(films, groups, known, options.test_share)
     torn = [r for r in records if r.pairs and sides[r.key] is None]
     why = "is a copy of a film in train and of one in test; it stays out, so that neither moves"
     problems = problems + [Problem(r.source, why) for r in torn]
+    # What was one film through the torn ones alone is several again: the sides of those are decided.
+    out_of_it = {record.key for record in torn}
+    kept_keys = [record.key for record in records if record.key not in out_of_it]
+    groups = group_films(kept_keys, [link for link in same if not out_of_it & {*link}])
     pairs = tuple(
         Pair(**{**row, "split": side, "group": groups[record.key]})
         for record in sorted(records, key=lambda record: (record.source, record.key))

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,9 +27,12 @@ from core.training.codec import save_codec
 from core.training.manifest import read_dataset
 from gvm_plugin.cli import run
 from gvm_plugin.dataset import build as building
-from gvm_plugin.dataset.build import build, forecast, read_all
+from gvm_plugin.dataset import film as making
+from gvm_plugin.dataset import fingerprints
+from gvm_plugin.dataset.build import build, finish, forecast, read_all
 from gvm_plugin.dataset.clips import Cut, read_cut
 from gvm_plugin.dataset.options import BuildOptions
+from gvm_plugin.dataset.record import Record, write_record, write_sides
 from gvm_plugin.probe import probe
 from tests.core.codec_fixtures import random_state
 
@@ -190,6 +194,81 @@ def test_a_killed_run_goes_on_and_gives_the_same_folder(films: Path, tmp_path: P
     assert there.keys() == contents(whole).keys()
     different = [name for name, data in contents(whole).items() if there[name] != data]
     assert different in ([], ["summary.html"])  # its title is the folder's name
+
+
+def test_other_settings_leave_nothing_of_before(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A film is cut anew with other settings, that is stopped, and goes on: no file is of the first settings."""
+    found, out = read_all("films", [films / "a.mov"], {}), tmp_path / "data"
+    shorter = replace(OPTIONS, seconds=4, checks=())
+    build(found, out, replace(OPTIONS, checks=()))
+    stale = (out / str(read_dataset(out).pairs[0].music)).read_bytes()
+    real, cut = making._cut_pair, []
+
+    def stopped(*given: Any) -> Any:
+        if cut:
+            raise KeyboardInterrupt
+        cut.append(real(*given))
+        return cut[0]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(making, "_cut_pair", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            build(found, out, shorter)
+    assert len(list((out / "music").iterdir())) == len(list((out / "clips").iterdir())) == 1
+    assert run(["dataset", "info", str(out)]) == 1  # what its manifest tells is there no more
+    result = build(found, out, shorter)
+    data = read_dataset(out)
+    assert [pair.seconds for pair in result.pairs] == [4, 4, 4] and data.check_files() == []
+    for kind in ("clips", "music"):
+        assert {f"{kind}/{path.name}" for path in (out / kind).iterdir()} == {
+            getattr(pair, kind.removesuffix("s")) for pair in data.pairs
+        }
+    (out / str(data.pairs[0].music)).write_bytes(stale)
+    (line,) = data.check_files()
+    assert "lasts 5.00 s, the pair 4.00 s; build it again" in line
+
+
+def record_of(key: str, hashes: list[int]) -> Record:
+    """A film of one pair that shows pictures with these hashes, one a second."""
+    pair = {"id": key, "source": f"{key}.mp4", "source_sha256": key, "start": 0.0, "end": 10.0}
+    traits = dict.fromkeys(("flat", "saturation", "brightness", "bars", "cuts_per_minute", "speech", "text"), 0.0)
+    seen = {"hashes": fingerprints.pack(hashes), "traits": {**traits, "music": 1.0}, "duration": 20.0}
+    spans: dict[str, Any] = {"music": [], "speech": [], "text": []}
+    row = {**pair, "clip": f"clips/{key}.mp4", "music": f"music/{key}.flac"}
+    return Record(key, "ok", f"{key}.mp4", key, "settings", pairs=(row,), seen={**seen, **spans})
+
+
+def test_a_copy_of_films_on_both_sides_stays_out_for_good(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    one, other, third = ([int(value) for value in rng.integers(1, 2**63, 20)] for _ in range(3))
+    for key, hashes in (("a", one), ("b", other)):
+        write_record(tmp_path, record_of(key, hashes))
+    write_sides(tmp_path, {"a": "train", "b": "test"})
+    write_record(tmp_path, record_of("both", one + other))
+    for films in (["a", "b"], ["a", "b", "c"]):  # a later build finds one more film
+        result = finish(tmp_path, BuildOptions(), None, [], 1, 2)
+        assert [(pair.source[0], pair.group) for pair in result.pairs] == [(film, film) for film in films]
+        assert [pair.split for pair in result.pairs[:2]] == ["train", "test"]
+        (problem,) = result.problems
+        assert problem.source == "both.mp4" and "a copy of a film in train and of one in test" in problem.why
+        write_record(tmp_path, record_of("c", third))
+
+
+def test_a_data_set_replaces_nothing_that_no_build_wrote(films: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    found = read_all("films", [films / "a.mov"], {})
+    with pytest.raises(DeliveryError, match="is the folder of the films itself; name another"):
+        build(found, films, OPTIONS)
+    for name in ("manifest.jsonl", "summary.html"):
+        (mine / name).write_text("my own")
+        with pytest.raises(DeliveryError, match=rf"holds {name}, which no build in this folder wrote.*--out"):
+            build(found, mine, OPTIONS)
+        assert contents(mine) == {name: b"my own"} and not (mine / ".gvm").exists()
+        (mine / name).unlink()
+    assert not (films / ".gvm").exists()
 
 
 def test_a_full_disk_ends_the_run_in_one_line(
