@@ -65,12 +65,13 @@ def settled_before(maker: TakeMaker) -> tuple[TakeMaker, dict[str, Choice]]:
     for cue in sheet.cues:
         if cue.take is not None:
             key = "" if cue.silent else maker.key(maker.request(cue, cue.take))
-            record = records.get(cue.id) or next((each for each in records.values() if each["take"] == key), None)
-            if record is not None and record["ranking"].get("take") == cue.take and record["ranking"]["by"] != "hand":
-                if same_way and record["take"] == key:
-                    kept[cue.id] = Choice(cue.id, cue.take, "kept", str(record["ranking"].get("why")))
-                else:
-                    cue = replace(cue, take=None)
+            # A cue that isn't known by its name was renamed, or copied from any other, number and all.
+            same = [records[cue.id]] if cue.id in records else [r for r in records.values() if r["take"] == key]
+            ours = [r["ranking"] for r in same or records.values() if _chose(r["ranking"], cue.take)]
+            if ours and same and same[0]["take"] == key and same_way:
+                kept[cue.id] = Choice(cue.id, cue.take, "kept", str(ours[0].get("why")))
+            elif ours:
+                cue = replace(cue, take=None)
         cues.append(cue)
     return replace(maker, sheet=replace(sheet, cues=tuple(cues))), kept
 
@@ -79,6 +80,11 @@ def _is_record(record: Any) -> bool:
     """Does a cue's part of the provenance say which take was chosen, and by whom? It lies in a file people edit."""
     ranking = record.get("ranking") if isinstance(record, Mapping) else None
     return isinstance(ranking, Mapping) and "by" in ranking and "take" in record
+
+
+def _chose(ranking: Mapping[str, Any], take: int) -> bool:
+    """Did gvm choose this take, and no person?"""
+    return ranking.get("take") == take and ranking["by"] != "hand"
 
 
 def pick_takes(

@@ -253,6 +253,21 @@ def test_a_cue_that_is_renamed_keeps_its_take(film: Path) -> None:
     assert again.outputs.music.read_bytes() == music
 
 
+def test_a_cue_that_is_divided_takes_no_number_along(film: Path) -> None:
+    made = score(film, Spoiled({1: with_hole}))
+    sheet = cuesheet_reader.read(made.outputs.sheet)
+    (cue,) = sheet.cues
+    halves = [
+        replace(cue, id=name, span=Span(a, b), hits=()) for name, a, b in (("A", 0, 4), ("A2", 4, sheet.duration))
+    ]
+    cuesheet.write(replace(sheet, cues=tuple(halves)), made.outputs.sheet)
+    again = render(made.outputs.sheet, generator=Spoiled())
+    assert [cue.take for cue in again.sheet.cues] == [1, 1]
+    by_hand = tuple(replace(cue, id=f"{cue.id}!", take=3) for cue in again.sheet.cues)  # none of gvm's numbers
+    cuesheet.write(replace(again.sheet, cues=by_hand), made.outputs.sheet)
+    assert ranking(render(made.outputs.sheet, generator=Spoiled()), "A2!") == (3, "hand")
+
+
 def test_a_sheet_that_is_edited_while_it_renders_stays_the_persons(
     film: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
