@@ -28,8 +28,8 @@ By = Literal["hand", "kept", "first", "best", "last resort"]
 # (scripts/bench_takes.py, `spreads`); and which way is better. The starter's hit points differ by 0.3 ms, which nobody
 # hears: 10 ms, about what one can, lets the error count only where it is a matter of hearing.
 SPREADS: Final[dict[str, tuple[float, int]]] = {
-    "cmr": (0.035, 1),
-    "ta": (0.067, 1),
+    "cmr": (0.025, 1),
+    "ta": (0.053, 1),
     "activity_energy_r": (0.07, 1),
     "cut_accent_lift": (0.4, 1),
     "hit_error_ms": (10.0, -1),
