@@ -12,6 +12,8 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.errors import DeliveryError, GVMError, MediaError
 from gvm_plugin.cli import run
@@ -285,6 +287,16 @@ def test_music_whose_header_does_not_say_how_long_it_is(tmp_path: Path) -> None:
     assert probe_sound(path).duration == 0
     assert sound_seconds(path, 9.0) == pytest.approx(1.5)
     assert sound_seconds(path, 0.7) == pytest.approx(0.7)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 20_000), st.integers(1, 20_000), st.sampled_from([".wav", ".flac"]))
+def test_music_is_as_long_as_it_is_but_no_longer_than_was_asked(
+    material: Path, samples: int, most: int, suffix: str
+) -> None:
+    path = material / f"long{suffix}"
+    soundfile.write(path, np.full(samples, 0.1), 48_000)
+    assert sound_seconds(path, most / 48_000) == min(samples, most) / 48_000
 
 
 def test_music_with_samples_that_are_no_numbers_is_named(tmp_path: Path) -> None:
