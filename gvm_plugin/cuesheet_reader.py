@@ -54,7 +54,8 @@ def from_yaml(text: str, name: str) -> CueSheet:
     except MarkedYAMLError as err:
         mark = err.problem_mark or err.context_mark
         raise _syntax_error(name, err.problem or err.context or "no YAML", mark.line + 1 if mark else None) from err
-    except (YAMLError, ValueError) as err:
+    # What isn't YAMLError is what the parser makes of dates that there are not, and of tags in the wrong place.
+    except (YAMLError, ValueError, AttributeError, TypeError, LookupError) as err:
         raise CueSheetError(f"{name}: not readable as YAML ({str(err).splitlines()[0]}); undo the last edit") from err
     return _Reader(name).sheet(document)
 

@@ -161,7 +161,8 @@ def _read(path: Path) -> Identity:
 
     try:
         document = yaml_parser().load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, YAMLError) as err:  # ValueError: no UTF-8, or a date that there is not
+    # ValueError: no UTF-8, or a date that there is not. The rest: what the parser makes of tags in the wrong place.
+    except (OSError, ValueError, YAMLError, AttributeError, TypeError, LookupError) as err:
         first = str(getattr(err, "problem", None) or getattr(err, "strerror", None) or err).splitlines()[0]
         raise CueSheetError(f"{path}: can't be read ({first}); mend it, or delete it and a new one is drawn") from err
     try:

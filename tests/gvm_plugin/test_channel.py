@@ -127,6 +127,7 @@ def test_a_sheet_whose_channel_is_gone_says_so(tmp_path: Path, clip_factory: Cli
         ("motif:", "motif: [[0, 2, 60], [2, 2, 62], [4, 4, 60]]", "60 semitones above the tonic.*no MIDI"),
         ("motif:", "motif: [[0, 2, -30], [2, 2, -28], [4, 4, -30]]", "-24 to 35 can be played"),
         ("seed: ", "seed: 2020-13-45 #", "can't be read"),
+        ("style: ", "style: !!set ", "can't be read"),
         ("seed: ", "mood: happy\nseed: ", "unknown field 'mood'"),
         ("seed: ", "seed: [", "can't be read"),
     ],

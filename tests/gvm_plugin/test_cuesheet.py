@@ -144,7 +144,16 @@ def test_a_bad_edit_is_named_with_its_line_and_remedy(old: str, new: str, line_o
 
 
 @pytest.mark.parametrize(
-    "text", ["", "- a\n- b\n", "hello", "gvm_cue_sheet: 1\n", "cues: 3\ngvm_cue_sheet: 1\nvideo: x\n"]
+    "text",
+    [
+        "",
+        "- a\n- b\n",
+        "cues: !!set x",
+        "cues: !!float x",
+        "hello",
+        "gvm_cue_sheet: 1\n",
+        "cues: 3\ngvm_cue_sheet: 1\nvideo: x\n",
+    ],
 )
 def test_what_is_no_sheet_is_refused(text: str) -> None:
     with pytest.raises(CueSheetError, match=r"x\.yaml"):
