@@ -27,7 +27,7 @@ from core.checkpoint import sha256
 from core.codecs.encodec import Encodec
 from core.codecs.encodec_files import build
 from core.config import CodecConfig
-from core.errors import ModelError
+from core.errors import DeliveryError, MediaError, ModelError
 from core.training.codebooks import CodebookRecipe, LearningQuantizer, perplexity
 from core.training.codec_loss import mel_distance, relative_error, si_sdr, spectral_loss
 from core.training.codec_sounds import Excerpts, Sound, read_sounds
@@ -66,6 +66,8 @@ class CodecRecipe:
     def __post_init__(self) -> None:
         if self.minutes is None and self.steps is None:
             raise ValueError("a codec's training needs an end: minutes or steps")
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise ValueError(f"minutes is {self.minutes}; a codec's training takes more than 0, and not for ever")
         if self.batch < 1 or self.excerpt_seconds <= 0 or self.learning_rate <= 0:
             raise ValueError("a codec's batch, excerpts and learning rate must be above 0")
 
@@ -100,10 +102,18 @@ def train_codec(
 
     Written: codec.safetensors, codec.json (config, report), log.jsonl (a line every 50 steps). The weights so far are
     kept every two minutes. `progress` is told the share done and a line.
-    MediaError where there are no sounds; ModelError where the loss is no number.
+    DeliveryError where `folder` holds a trained codec; MediaError where there are no sounds; ModelError where the loss
+    is no number.
     """
     recipe = recipe or CodecRecipe()
+    _refuse_to_replace(folder)
     train, held_out = read_sounds(sounds, config.sample_rate, recipe.most_hours)
+    held_out = [sound for sound in held_out if len(sound) >= config.hop]
+    if not held_out:
+        raise MediaError(
+            f"{sounds}: none of the sounds that are held out is as long as a step of codes ({config.hop} samples at "
+            f"{config.sample_rate} Hz); add longer ones"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     trainer = CodecTrainer(train, config, recipe)
     kept = time.monotonic()
@@ -118,9 +128,22 @@ def train_codec(
             if time.monotonic() - kept > 120:
                 save_codec(folder, config, trainer.state())
                 kept = time.monotonic()
+    save_codec(folder, config, trainer.state())
     report = trainer.report(held_out)
     save_codec(folder, config, trainer.state(), dataclasses.asdict(report))
     return report
+
+
+def _refuse_to_replace(folder: Path) -> None:
+    """DeliveryError where the training of a codec in `folder` came to its end; what was stopped may be begun again."""
+    try:
+        about = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    if isinstance(about, dict) and about.get("report"):
+        raise DeliveryError(
+            f"{folder}: holds a trained codec, which data sets may have been built with; name another folder (--out)"
+        )
 
 
 class CodecTrainer:

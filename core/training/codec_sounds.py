@@ -11,6 +11,7 @@ from torch import Tensor
 
 from core.errors import MediaError, ModelError
 from core.starter.sound_corpus import SOUND_RATE
+from core.training.manifest import DAMAGED
 
 Sound = npt.NDArray[np.int16]  # [N] mono
 
@@ -72,13 +73,13 @@ def _read_shards(paths: list[Path], rate: int, most_hours: float) -> list[Sound]
     left = most_hours * 3600 * rate
     for path in paths:
         try:
-            with np.load(path) as data:
+            with path.open("rb") as file, np.load(file) as data:
                 for name in sorted(name for name in data.files if name.endswith(".sound")):
                     if left <= 0:
                         return sounds
                     sounds.append(_at_rate(data[name], SOUND_RATE, rate))
                     left -= len(sounds[-1])
-        except (OSError, ValueError, KeyError) as err:
+        except DAMAGED as err:
             raise ModelError(f"{path} is not a whole file of scenes ({err}): delete it, build it again") from err
     return sounds
 

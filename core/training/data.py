@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from core.errors import ModelError
+from core.training.manifest import DAMAGED
 from core.windows import plan_windows
 
 _Record = TypeVar("_Record")
@@ -136,10 +137,10 @@ def load_records(kind: type[_Record], path: Path) -> list[_Record]:
     """The dataclasses of `kind` that `save_records` wrote; ModelError when the file is damaged."""
     names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
     try:
-        with np.load(path) as data:
+        with path.open("rb") as file, np.load(file) as data:
             count = 1 + max(int(name.split(".")[0]) for name in data.files)
             return [kind(*(data[f"{i}.{name}"] for name in names)) for i in range(count)]
-    except (OSError, ValueError, KeyError) as err:
+    except DAMAGED as err:
         raise ModelError(f"{path} is not a whole file of a corpus ({err}): delete it, build it again") from err
 
 

@@ -60,7 +60,7 @@ class EvaluatorRecipe:
     def __post_init__(self) -> None:
         if self.features not in ("descriptors", "published"):
             raise ValueError(f"features is {self.features!r}; it must be descriptors or published")
-        if self.batch < 2 or self.minutes <= 0 or self.learning_rate <= 0:
+        if self.batch < 2 or not 0 < self.minutes < math.inf or self.learning_rate <= 0:
             raise ValueError("evaluator: batch must be at least 2, minutes and learning rate above 0")
 
 

@@ -18,7 +18,7 @@ from core.evaluation.front import DescriptorFront, Front, PublishedFront
 from core.evaluation.look import slots
 from core.starter.sound_corpus import load_scenes
 from core.training.evaluator_data import Film
-from core.training.manifest import ABOUT, Dataset, Pair, read_dataset
+from core.training.manifest import ABOUT, DAMAGED, Dataset, Pair, read_dataset
 from core.vision.descriptors import FEATURE_SECONDS
 from core.vision.picture import PictureFeatures
 
@@ -93,7 +93,7 @@ def _watched(
 
     if pair.music is None:
         raise DatasetError(
-            f"{dataset.folder}: pair {pair.id} has no music file to hear; build the data set with --music"
+            f"{dataset.folder}: pair {pair.id} has no music file to hear; build the data set without --no-music"
         )
     try:
         sound, rate = soundfile.read(dataset.path(pair.music), dtype="float32", always_2d=True)
@@ -130,7 +130,7 @@ def _keep(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
 
 def _kept(path: Path) -> dict[str, npt.NDArray[np.float16]]:
     try:
-        with np.load(path) as kept:
+        with path.open("rb") as file, np.load(file) as kept:
             return {name: kept[name] for name in kept.files}
-    except (OSError, ValueError, KeyError) as err:
+    except DAMAGED as err:
         raise ModelError(f"{path} is damaged ({err}): delete it, it is made again") from err

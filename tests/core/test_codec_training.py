@@ -16,7 +16,7 @@ from core.checkpoint import sha256
 from core.codecs.encodec import Encodec
 from core.codecs.encodec_files import build
 from core.config import CodecConfig
-from core.errors import MediaError, ModelError
+from core.errors import DeliveryError, MediaError, ModelError
 from core.training.codebooks import CodebookRecipe, LearningQuantizer, k_means, perplexity
 from core.training.codec import (
     SMALL_CODEC,
@@ -24,6 +24,7 @@ from core.training.codec import (
     CodecTrainer,
     codec_info,
     load_codec,
+    save_codec,
     train_codec,
 )
 from core.training.codec_loss import mel_distance, si_sdr, spectral_loss
@@ -103,6 +104,66 @@ def test_what_is_saved_encodes_and_decodes_identically(tmp_path: Path) -> None:
     assert torch.allclose(again.decode(codes), heard, atol=1e-5)
     info = codec_info(out)
     assert (info.sha256, info.hop, info.card) == (sha256(out / "codec.safetensors"), 40, 16)
+
+
+def test_a_trained_codec_is_not_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "codec"
+    for index, sound in enumerate(tones(2)):
+        soundfile.write(tmp_path / f"{index}.wav", sound, 8000)
+    recipe = dataclasses.replace(RECIPE, steps=1)
+    save_codec(out, TINY, {name: value.detach() for name, value in build(TINY).state_dict().items()})
+    train_codec(tmp_path, out, TINY, recipe)  # what was there had been stopped
+    before = sha256(out / "codec.safetensors")
+    with pytest.raises(DeliveryError, match=r"codec: holds a trained codec.*name another folder"):
+        train_codec(tmp_path, out, TINY, dataclasses.replace(recipe, seed=5))
+    assert sha256(out / "codec.safetensors") == before
+
+
+@pytest.mark.parametrize("minutes", [0.0, -3.0, float("nan"), float("inf")])
+def test_a_training_takes_time(minutes: float) -> None:
+    with pytest.raises(ValueError, match=f"minutes is {minutes}; a codec's training takes more than 0"):
+        CodecRecipe(minutes=minutes)
+
+
+@pytest.mark.parametrize("samples", [0, 39])
+def test_sounds_shorter_than_a_step_of_codes_arent_measured(samples: int, tmp_path: Path) -> None:
+    """Of 11 sounds the first and the last are held out."""
+    for index, sound in enumerate(tones(11)):
+        soundfile.write(tmp_path / f"{index:02}.wav", sound, 8000)
+    soundfile.write(tmp_path / "00.wav", np.zeros(samples), 8000)
+    recipe = dataclasses.replace(RECIPE, steps=1)
+    assert np.isfinite(train_codec(tmp_path, tmp_path / "codec", TINY, recipe).si_sdr_db).all()
+    soundfile.write(tmp_path / "10.wav", np.zeros(samples), 8000)
+    with pytest.raises(MediaError, match=r"is as long as a step of codes \(40 samples at 8000 Hz\)"):
+        train_codec(tmp_path, tmp_path / "another", TINY, recipe)
+    assert not (tmp_path / "another").exists()
+
+
+@pytest.mark.parametrize("samples", [40, 200])
+def test_short_sounds_are_measured(samples: int) -> None:
+    report = CodecTrainer(tones(2), TINY, RECIPE).report([tones(1)[0][:samples]])
+    assert np.isfinite(report.mel_db).all()
+
+
+def test_a_trained_codec_is_kept_before_it_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for index, sound in enumerate(tones(2)):
+        soundfile.write(tmp_path / f"{index}.wav", sound, 8000)
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(CodecTrainer, "report", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        train_codec(tmp_path, tmp_path / "codec", TINY, dataclasses.replace(RECIPE, steps=1))
+    assert load_codec(tmp_path / "codec")[0] == TINY
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4" + bytes(300)])
+def test_a_damaged_shard_of_sounds_is_named(content: bytes, tmp_path: Path) -> None:
+    for number in (0, 8):
+        (tmp_path / f"sound-{number:04}.npz").write_bytes(content)
+    with pytest.raises(ModelError, match=r"sound-0000\.npz is not a whole file of scenes.*delete it"):
+        read_sounds(tmp_path, 8000)
 
 
 def test_the_same_seed_gives_the_same_codec() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +19,7 @@ from core.evaluation.config import EvaluatorConfig
 from core.evaluation.fit import FitModel
 from core.published.importer import import_checkpoint
 from core.starter.sound_corpus import SOUND_RATE, SoundScene, save_scenes
+from core.training import evaluator_films
 from core.training.evaluator import EvaluatorRecipe, check_evaluator, learn, losses, new_evaluator, train_evaluator
 from core.training.evaluator_check import auc, check
 from core.training.evaluator_data import DESCRIPTORS, Film, View, cut, draw, turned
@@ -198,6 +200,17 @@ def test_a_data_set_becomes_an_evaluator_on_a_published_models_features(tmp_path
         kept.unlink()
     with pytest.raises(DatasetError, match="0000 has no clip"):
         train_evaluator(data, tmp_path / "out", recipe, model=model, say=quiet)
+    pairs[0] = dataclasses.replace(pairs[0], codes="codes/0000.npz", music=None)
+    write_dataset(data, pairs, None, "test")
+    with pytest.raises(DatasetError, match="0000 has no music file to hear; build the data set without --no-music"):
+        train_evaluator(data, tmp_path / "out", recipe, model=model, say=quiet)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4" + bytes(300)])
+def test_damaged_features_are_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "film.npz").write_bytes(content)
+    with pytest.raises(ModelError, match=r"film\.npz is damaged .*delete it, it is made again"):
+        evaluator_films._kept(tmp_path / "film.npz")
 
 
 def test_what_stops_training_is_said_in_one_line(corpus: Path, tmp_path: Path) -> None:
@@ -214,6 +227,8 @@ def test_what_stops_training_is_said_in_one_line(corpus: Path, tmp_path: Path) -
     assert "sound-0009.npz is not a whole file" in refused(tmp_path)
     with pytest.raises(ValueError, match="features is 'other'"):
         EvaluatorRecipe(features="other")
+    with pytest.raises(ValueError, match="minutes and learning rate above 0"):
+        EvaluatorRecipe(minutes=float("nan"))
 
 
 def test_a_loss_that_is_no_number_ends_the_training() -> None:
