@@ -100,10 +100,11 @@ class FeatureConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        _check_whole(
+            self, "features", "patch_channels", "width", "heads", "queries", "layers", "cross_every", "out_channels"
+        )
         if self.width % self.heads:
             raise ValueError(f"features: width {self.width} is not a multiple of heads {self.heads}")
-        if self.queries < 1 or self.layers < 1 or self.cross_every < 1:
-            raise ValueError("features: queries, layers and cross_every must be at least 1")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"features: dropout {self.dropout} isn't a share below 1")
 
@@ -140,6 +141,10 @@ class DecoderConfig:
     eps: float = 1e-5
 
     def __post_init__(self) -> None:
+        _check_whole(self, "decoder", "dim", "heads", "layers", "streams", "card", "hidden_scale")
+        _check_whole(self, "decoder", "control_channels", least=0)
+        if not isinstance(self.delays, tuple) or not all(isinstance(lag, int) for lag in self.delays):
+            raise ValueError(f"decoder: delays is {self.delays!r}; it must be a list of whole numbers")
         if self.dim % self.heads:
             raise ValueError(f"decoder: dim {self.dim} is not a multiple of heads {self.heads}")
         if len(self.delays) != self.streams or min(self.delays) != 0:
@@ -209,6 +214,14 @@ class ModelConfig:
             encodec=None if encodec is None else CodecConfig(**dict(encodec, ratios=tuple(encodec["ratios"]))),
             **rest,
         )
+
+
+def _check_whole(part: object, what: str, *names: str, least: int = 1) -> None:
+    """ValueError where a size is no whole number, or below `least`."""
+    for name in names:
+        value = getattr(part, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"{what}: {name} is {value!r}; it must be a whole number, at least {least}")
 
 
 def published(scale: Literal["small", "large"]) -> ModelConfig:

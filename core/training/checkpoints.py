@@ -21,6 +21,7 @@ from core.training.optim import Average
 
 FORMAT: Final = 1
 FOLDER: Final = "checkpoints"
+_KEPT: Final = {"model", "average", "optimiser", "groups", "scaler", "progress", "mark"}  # by `State.gather`
 _NAME: Final = re.compile(r"step-(\d{9})\.pt")
 
 
@@ -124,10 +125,12 @@ class Checkpoints:
         path = self.path(there[-1] if step is None else step)
         try:
             kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except (OSError, RuntimeError, ValueError, EOFError) as err:
+        except Exception as err:  # reading a damaged pickle may raise anything
             raise TrainingError(
                 f"{path} can't be read ({' '.join(str(err).split())[:120]}); remove it to go on from the one before"
             ) from err
+        if not isinstance(kept, dict) or (kept.get("format") == FORMAT and _KEPT - kept.keys()):
+            raise TrainingError(f"{path} holds no whole checkpoint; remove it to go on from the one before")
         if kept.get("format") != FORMAT:
             raise TrainingError(f"{path} was written by another gvm (format {kept.get('format')}); use that one")
         return kept

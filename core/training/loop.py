@@ -40,7 +40,8 @@ class Training:
     """A run, made ready. module: what is called for the loss (see `devices.spread`).
 
     total: steps, 0 where minutes count. held_out: batches that are never learned from. keep: writes the model of the
-    averaged weights (on the CPU) after so many steps, with figures. sample: makes music with the model as it is.
+    averaged weights (on the CPU) after so many steps, with figures. sample: makes music with the model as it is, see
+    `samples.Sampler`.
     """
 
     recipe: Recipe
@@ -53,7 +54,7 @@ class Training:
     held_out: Sequence[Batch]
     total: int
     keep: Callable[[dict[str, Tensor], int, dict[str, Any]], Any]
-    sample: Callable[[GVMGen, int], Sequence[Path]] | None = None
+    sample: Callable[[GVMGen, int], tuple[Sequence[Path], Sequence[tuple[str, str]]]] | None = None
     bar: bool = True
 
 
@@ -96,14 +97,17 @@ def evaluate(run: Training, log: Journal, step: int) -> None:
     """Held-out loss with the averaged weights; the model folder is written where it is the best so far."""
     state, world = run.state, run.world
     state.model.eval()
+    for name, problem in (failed for batch in run.held_out for failed in batch.failed):
+        log.row(step, skipped=name, why=problem)
+    held_out = [batch for batch in run.held_out if bool(batch.valid.any())]
     with state.average.inside(state.model):
-        found = held_out_loss(run.recipe, state.model, run.held_out, run.eyes)
+        found = held_out_loss(run.recipe, state.model, held_out, run.eyes)
         weights = {name: whole(value) for name, value in state.model.state_dict().items()}
     state.model.train()
-    mean = float(found["held_out"].mean()) if run.held_out else 0.0
-    figures = {name: [round(float(v), 5) for v in values] for name, values in found.items()} if run.held_out else {}
+    mean = float(found["held_out"].mean()) if held_out else state.best
+    figures = {name: [round(float(v), 5) for v in values] for name, values in found.items()} if held_out else {}
     log.row(step, **figures)
-    if (not run.held_out or mean < state.best) and world.main:
+    if (not held_out or mean < state.best) and world.main:
         run.keep(weights, state.step, figures)
     state.best = min(state.best, mean)
 
@@ -111,7 +115,7 @@ def evaluate(run: Training, log: Journal, step: int) -> None:
 def _set_rate(run: Training, clock: Clock) -> float:
     """The learning rate of this step, given to the optimiser."""
     schedule = run.recipe.schedule
-    share = clock.seconds / (60 * schedule.minutes) if schedule.minutes else None
+    share = _seconds(run, clock) / (60 * schedule.minutes) if schedule.minutes else None
     rate = run.recipe.optimiser.learning_rate * learning_rate(schedule, run.state.step, run.total, share)
     for group in run.state.optimiser.param_groups:
         group["lr"] = rate
@@ -119,11 +123,16 @@ def _set_rate(run: Training, clock: Clock) -> float:
 
 
 def _is_last(run: Training, clock: Clock) -> bool:
-    """Is the training over? Where the clock decides, the first process's is the one that counts."""
+    """Is the training over?"""
     if run.total:
         return run.state.step >= run.total
-    over = torch.tensor(float(clock.seconds >= 60 * run.recipe.schedule.minutes), device=run.world.device)
-    return bool(run.world.sum(over) > 0)
+    return _seconds(run, clock) >= 60 * run.recipe.schedule.minutes
+
+
+def _seconds(run: Training, clock: Clock) -> float:
+    """How long the run has taken by the clock of the first process: all of them must find the same."""
+    mine = clock.seconds if run.world.main else 0.0
+    return float(run.world.sum(torch.tensor(mine, dtype=torch.float64, device=run.world.device)))
 
 
 def _tell(
@@ -159,7 +168,10 @@ def _sample(run: Training, log: Journal, step: int) -> None:
             weights = {name: whole(value) for name, value in state.model.state_dict().items()}
             model = _copy_of(state.model, weights, world) if world.main else None
         if world.main and model is not None:
-            for number, picture in enumerate(run.sample(model, state.step)):
+            pictures, failed = run.sample(model, state.step)
+            for name, problem in failed:
+                log.row(step, skipped=name, why=problem)
+            for number, picture in enumerate(pictures):
                 log.picture(step, f"sample {number}", picture)
     state.model.train()
     world.wait()

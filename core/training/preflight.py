@@ -21,7 +21,14 @@ from core.training.recipe import Recipe
 
 def check_folder(out: Path, resume: bool, checkpoints: Sequence[int]) -> None:
     """That a new run doesn't overwrite another one, and that there is something to go on from."""
-    if resume or not out.exists():
+    if resume:
+        if not checkpoints and (out / "model").exists():
+            raise TrainingError(
+                f"{out} holds a model but no checkpoint to go on from; begin a new run from it (--set "
+                f"model.start_from={out / 'model'}), or remove it to begin this one again"
+            )
+        return
+    if not out.exists():
         return
     if not out.is_dir():
         raise TrainingError(f"{out} is a file; name a folder for the run (--out)")
@@ -60,6 +67,17 @@ def check_data(recipe: Recipe, examples: Examples, skipped: Sequence[tuple[str, 
         raise TrainingError(
             f"{recipe.data.folder} has {len(examples)} pairs to train on, a batch needs {recipe.data.batch}{why}; "
             "lower data.batch or data.window_seconds, or build a larger data set"
+        )
+
+
+def check_length(recipe: Recipe, total: int) -> None:
+    """That the learning rate has risen before a training of `total` steps (0: it goes by the clock) ends."""
+    schedule = recipe.schedule
+    if total and schedule.kind == "cosine" and schedule.warmup_steps >= total:
+        raise TrainingError(
+            f"schedule.warmup_steps {schedule.warmup_steps} never ends within {total} steps, which is all that "
+            f"schedule.epochs {schedule.epochs} of these data make; lower it (--set schedule.warmup_steps=N), or train "
+            "for longer"
         )
 
 

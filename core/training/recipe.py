@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,11 +116,12 @@ class OptimiserRecipe:
 
     def __post_init__(self) -> None:
         _one_of(self.kind, ("adam", "adamw", "dadapt"), "optimiser.kind")
-        _above_zero(self, "optimiser", "learning_rate", "eps", "clip_norm", "first_d")
+        _above_zero(self, "optimiser", "learning_rate", "eps", "first_d")
+        if not self.clip_norm > 0:
+            raise ValueError(f"optimiser.clip_norm is {self.clip_norm}; it must be above 0 (inf: nothing is clipped)")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"optimiser.betas is {list(self.betas)}; it must be two shares below 1")
-        if self.weight_decay < 0:
-            raise ValueError(f"optimiser.weight_decay is {self.weight_decay}; it can't be below 0")
+        _at_least(self, "optimiser", weight_decay=0)
 
 
 @dataclass(frozen=True)
@@ -253,9 +255,11 @@ def with_typed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
         *above, last = key.split(".")
         for part in above:  # model.decoder.layers=4
             inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise ValueError(f"{setting!r} sets what is inside of {part}, which is {brief(inner)} before it")
         inner[last] = _typed(text.strip())
     for outer in ("features", "decoder"):
-        if outer in (given := tables.get("model", {})):
+        if isinstance((given := tables.get("model", {})).get(outer), dict):
             given[outer] = {**getattr(recipe.model, outer), **given[outer]}
     lengths = {"steps", "epochs", "minutes"}
     if (asked := tables.get("schedule", {})) and lengths & asked.keys():
@@ -297,7 +301,11 @@ def to_toml(recipe: Recipe) -> str:
 
 
 def _toml(value: Any) -> str:
-    """Text, numbers, truth values and lists of them are written in TOML as in JSON."""
+    """Text, finite numbers, truth values and lists of them are written in TOML as in JSON."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)  # inf, -inf, nan
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -350,14 +358,14 @@ def _one_of(value: str, known: tuple[str, ...], name: str) -> None:
 
 def _at_least(part: object, table: str, **least: float) -> None:
     for name, low in least.items():
-        if getattr(part, name) < low:
-            raise ValueError(f"{table}.{name} is {getattr(part, name)}; it must be at least {low}")
+        if not low <= getattr(part, name) < math.inf:
+            raise ValueError(f"{table}.{name} is {getattr(part, name)}; it must be at least {low}, and finite")
 
 
 def _above_zero(part: object, table: str, *names: str) -> None:
     for name in names:
-        if not getattr(part, name) > 0:
-            raise ValueError(f"{table}.{name} is {getattr(part, name)}; it must be above 0")
+        if not 0 < getattr(part, name) < math.inf:
+            raise ValueError(f"{table}.{name} is {getattr(part, name)}; it must be above 0, and finite")
 
 
 def _share(value: float, name: str) -> None:

@@ -38,23 +38,28 @@ class Sampler:
         self.count = min(count, len(held_out))
         self._codec: Encodec | None = None
 
-    def __call__(self, model: GVMGen, step: int) -> Sequence[Path]:
-        """Writes a WAV and a PNG for each; the paths of the pictures. The model must be in eval mode, and whole."""
+    def __call__(self, model: GVMGen, step: int) -> tuple[Sequence[Path], Sequence[tuple[str, str]]]:
+        """Writes a WAV and a PNG for each; the paths of the pictures, and (name, why) of windows that can't be read.
+
+        The model must be in eval mode, and whole.
+        """
         config, place = self.plan.config, self.folder / f"step-{step:09}"
         place.mkdir(parents=True, exist_ok=True)
         sampling = Sampling(config.guidance, config.top_k, config.temperature, config.top_p)
-        batches = [self.held_out.batch([Draw(index)]) for index in range(self.count)]
-        jobs = [self._job(model, batch, index) for index, batch in enumerate(batches)]
+        read = {index: self.held_out.batch([Draw(index)]) for index in range(self.count)}
+        failed = [each for batch in read.values() for each in batch.failed]
+        batches = {index: batch for index, batch in read.items() if bool(batch.valid.any())}
+        jobs = [self._job(model, batch, index) for index, batch in batches.items()]
         made = Engine(model.decoder, sampling, graphs=False).generate(jobs)
         drawn = []
-        for index, (batch, codes) in enumerate(zip(batches, made, strict=True)):
+        for (index, batch), codes in zip(batches.items(), made, strict=True):
             name = f"{index}-{re.sub(r'[^A-Za-z0-9._-]+', '-', self.held_out.name(index))[:60]}"
             real = batch.codes[0, :, batch.valid[0]].numpy()
             sounds = [self._play(each) for each in (codes, real)]
             if sounds[0] is not None:
                 self._write(place / f"{name}.wav", sounds[0])
             drawn.append(draw(place / f"{name}.png", self._pictures(index, batch), sounds, [codes, real], self._rate))
-        return drawn
+        return drawn, failed
 
     @torch.inference_mode()
     def _job(self, model: GVMGen, batch: Batch, index: int) -> Job:

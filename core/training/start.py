@@ -77,6 +77,8 @@ def run_training(
         preflight.check_recipe(recipe, world)
         material = open_material(recipe, find)
         preflight.check_data(recipe, material.examples, material.skipped)
+        if not resume:
+            preflight.check_length(recipe, _total(recipe, Order(material.examples, recipe.data, recipe.run.seed)))
         need = forecast(recipe, material.plan.config, world, material.examples.batch([Draw(0)]))
         preflight.check_room(recipe, need, out, world)
         for line in preflight.describe(recipe, need, world, len(material.examples), len(material.held_out)):
@@ -136,6 +138,11 @@ def open_material(recipe: Recipe, find: Callable[[str], Path] = Path) -> Materia
     if dataset.codec is None:
         raise TrainingError(
             f"{folder} has no cached codes; build it with a codec: gvm dataset build ... --codec FOLDER"
+        )
+    if int(recipe.data.window_seconds * dataset.codec.codes_per_second + 1e-6) < 1:
+        raise TrainingError(
+            f"a window of {recipe.data.window_seconds:g} s (data.window_seconds) is shorter than a step of codes, "
+            f"{1 / dataset.codec.codes_per_second:g} s; make it longer"
         )
     plan = plan_model(recipe.model, dataset.codec, find)
     train_pairs = usable_pairs(dataset, "train", plan.config.vision, recipe.data.window_seconds)
@@ -201,10 +208,15 @@ def _ready(recipe: Recipe, world: World, out: Path, material: Material, built: B
         order=order,
         eyes=eyes,
         held_out=[material.held_out.batch(draws) for draws in rows],
-        total=recipe.schedule.steps or recipe.schedule.epochs * order.steps_per_epoch,
+        total=_total(recipe, order),
         keep=result.write,
         sample=sampler if recipe.run.samples_every else None,
     )
+
+
+def _total(recipe: Recipe, order: Order) -> int:
+    """Steps of the whole training, 0 where it goes by the clock."""
+    return recipe.schedule.steps or recipe.schedule.epochs * order.steps_per_epoch
 
 
 def _begin(out: Path, recipe: Recipe, material: Material) -> None:

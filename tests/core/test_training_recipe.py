@@ -80,6 +80,13 @@ def test_a_recipe_is_read_as_it_was_written(name: str, tmp_path: Path) -> None:
     assert read_recipe(path, PRESETS) == PRESETS[name]
 
 
+@pytest.mark.parametrize("setting", ["optimiser.clip_norm=inf", "model.decoder.eps=[1.0, -inf]"])
+def test_numbers_without_end_are_written_as_toml_has_them(setting: str, tmp_path: Path) -> None:
+    path, recipe = tmp_path / "recipe.toml", with_typed(STARTER, [setting])
+    path.write_text(to_toml(recipe), encoding="utf-8")
+    assert read_recipe(path, PRESETS) == recipe
+
+
 def test_a_file_says_what_differs(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('preset = "paper"\n[data]\nbatch = 4\n[schedule]\nsteps = 9000\n[model.decoder]\nlayers = 3\n')
@@ -118,6 +125,15 @@ def test_settings_as_typed() -> None:
         ("optimiser.betas=[0.9]", r"optimiser\.betas is \[0\.9\]; it must be two shares below 1"),
         ("schedule.steps=0", "a training needs just one length: none of steps, epochs, minutes is given"),
         ("schedule.steps=100", r"schedule\.warmup_steps 4000 never ends within 100 steps"),
+        ("schedule.minutes=nan", r"schedule\.minutes is nan; it must be at least 0, and finite"),
+        ("schedule.minutes=inf", r"schedule\.minutes is inf; it must be at least 0, and finite"),
+        ("optimiser.learning_rate=inf", r"optimiser\.learning_rate is inf; it must be above 0, and finite"),
+        ("optimiser.weight_decay=nan", r"optimiser\.weight_decay is nan; it must be at least 0"),
+        ("optimiser.clip_norm=nan", r"optimiser\.clip_norm is nan; it must be above 0"),
+        ("data.window_seconds=nan", r"data\.window_seconds is nan; it must be above 0"),
+        ("model.decoder=5", r"model\.decoder is 5; it must be a table"),
+        ("model.features=[1]", r"model\.features is \[1\]; it must be a table"),
+        ("data.batch.x=3", r"data\.batch is .*; it must be a whole number"),
         ("model.start_from=a", ""),
     ],
 )
@@ -128,6 +144,11 @@ def test_what_cant_be(setting: str, said: str) -> None:
         return
     with pytest.raises(ValueError, match=said):
         with_typed(PAPER, [setting])
+
+
+def test_a_setting_inside_of_another() -> None:
+    with pytest.raises(ValueError, match=r"'data\.batch\.x=3' sets what is inside of batch, which is 4 before it"):
+        with_typed(PAPER, ["data.batch=4", "data.batch.x=3"])
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,41 @@ def test_other_data_are_refused(uninterrupted: Path, recipe: Recipe, tmp_path: P
         resume_training(tmp_path / "run")
 
 
+def test_a_model_is_not_replaced_where_its_checkpoints_are_gone(uninterrupted: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(uninterrupted, tmp_path / "run")
+    shutil.rmtree(run / "checkpoints")
+    before = (run / "model" / "model.safetensors").stat().st_mtime_ns
+    with pytest.raises(TrainingError, match=r"no checkpoint to go on from; begin a new run from it"):
+        resume_training(run)
+    assert (run / "model" / "model.safetensors").stat().st_mtime_ns == before
+    shutil.rmtree(run / "model")  # as a run that was killed before it had made anything
+    resume_training(run)
+    assert curve(run) == curve(uninterrupted)
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        ([1], "holds no whole checkpoint"),
+        ({"format": 1}, "holds no whole checkpoint"),
+        ({"format": 7}, r"another gvm \(format 7\)"),
+        (b"", "can't be read"),
+        (b"hello world\n" * 50, "can't be read"),
+        (b"\x80\x02}q\x00(X\xff\xff", "can't be read"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_named(kept: Any, said: str, tmp_path: Path) -> None:
+    path = Checkpoints(tmp_path, 1).path(3)
+    path.parent.mkdir()
+    if isinstance(kept, bytes):
+        path.write_bytes(kept)
+    else:
+        torch.save(kept, path)
+    with pytest.raises(TrainingError, match=rf"step-000000003\.pt .*{said}") as caught:
+        Checkpoints(tmp_path, 1).load()
+    assert "\n" not in str(caught.value)
+
+
 def test_a_damaged_checkpoint_is_named(uninterrupted: Path, tmp_path: Path) -> None:
     shutil.copytree(uninterrupted, tmp_path / "run")
     damaged = tmp_path / "run" / "checkpoints" / "step-000000006.pt"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from core.errors import DatasetError, GVMError, MissingDependencyError, ModelErr
 from core.model import GVMGen
 from core.patterns import predicted
 from core.training import forecast, loop, preflight
-from core.training.data import Batch, Draw, Piece, ScoreExamples
+from core.training.data import Batch, Draw, Piece, ScoreExamples, load_pieces
 from core.training.devices import World
 from core.training.manifest import CodecInfo, Pair, read_dataset, write_codes, write_dataset
 from core.training.recipe import Recipe, to_toml, with_settings
@@ -211,6 +212,26 @@ def test_what_turns_out_damaged_later_counts_for_nothing(recipe: Recipe, data: P
     assert rows(tmp_path / "run")[-1]["step"] == 5
 
 
+def test_held_out_pairs_that_cant_be_read_are_left_out(recipe: Recipe, data: Path, tmp_path: Path) -> None:
+    """The first of the pairs that are sampled, and then all that are held out."""
+    more = {"data": {"folder": str(data)}, "run": {"samples_every": 3}, "schedule": {"steps": 3}}
+    damaged = [data / pair.features["descriptors"] for pair in read_dataset(data).split("test")]
+    damaged[0].write_bytes(b"no archive")
+    run_training(with_settings(recipe, more), tmp_path / "one")
+    assert {row["skipped"] for row in rows(tmp_path / "one") if "skipped" in row} == {"film12"}
+    made = {path.name for path in (tmp_path / "one" / "samples" / "step-000000003").iterdir()}
+    assert made == {"1-film13.wav", "1-film13.png"}
+    for path in damaged:
+        path.write_bytes(b"no archive")
+    run_training(with_settings(recipe, more), tmp_path / "all")
+    names = {row["skipped"] for row in rows(tmp_path / "all") if "skipped" in row}
+    assert names == {"film12", "film13", "film14", "film15"}
+    assert not [row for row in rows(tmp_path / "all") if "held_out" in row]
+    kept = torch.load(tmp_path / "all" / "checkpoints" / "step-000000003.pt", weights_only=True)
+    assert kept["progress"]["best"] == float("inf")  # nothing was measured
+    assert checkpoint.read_card(tmp_path / "all" / "model")[1].training["updates"] == 3
+
+
 # --- what can't work is told first -------------------------------------------------------------------------------
 
 
@@ -227,6 +248,26 @@ def test_what_turns_out_damaged_later_counts_for_nothing(recipe: Recipe, data: P
         ({"model": {"scale": "small"}}, TrainingError, r"CLIP's frozen tower.*gvm models pull clip-vit"),
         ({"model": {"scale": "starter"}}, TrainingError, "the starter writes scores, and the data set holds sound"),
         ({"model": {"musicgen": "absent"}}, TrainingError, r"absent: there is no such file .*model\.musicgen"),
+        (
+            {"data": {"window_seconds": 0.05}},
+            TrainingError,
+            r"a window of 0\.05 s .* shorter than a step of codes, 0\.1",
+        ),
+        (
+            {"schedule": {"steps": 0, "epochs": 2, "warmup_steps": 6}},
+            TrainingError,
+            r"6 never ends within 6 steps.*epochs 2",
+        ),
+        (
+            {"model": {"decoder": {"heads": 0}}},
+            ValueError,
+            "decoder: heads is 0; it must be a whole number, at least 1",
+        ),
+        ({"model": {"decoder": {"layers": 0}}}, ValueError, "decoder: layers is 0; it must be a whole number"),
+        ({"model": {"decoder": {"layers": "a"}}}, ValueError, "decoder: layers is 'a'; it must be a whole number"),
+        ({"model": {"decoder": {"delays": 3}}}, ValueError, "decoder: delays is 3; it must be a list"),
+        ({"model": {"features": {"width": True}}}, ValueError, "features: width is True; it must be a whole number"),
+        ({"model": {"features": {"heads": 0}}}, ValueError, "features: heads is 0; it must be a whole number"),
         ({"model": {"decoder": {"dims": 3}}}, ValueError, r"model\.decoder\.dims is no setting"),
         ({"compute": {"device": "cuda:7"}}, ModelError, "device cuda:7 was asked for"),
     ],
@@ -415,6 +456,31 @@ def test_pieces_of_the_starter(tmp_path: Path) -> None:
     assert (card.name, card.licence, card.commercial_use) == ("starter", "CC0-1.0", True)
     assert rows(tmp_path / "run")[0]["seconds"] < 60
     assert (tmp_path / "run" / "recipe.toml").read_text() == to_toml(changed)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4" + bytes(300)])
+def test_a_damaged_file_of_pieces_is_named(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "scenes-0000.npz"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"scenes-0000\.npz is not a whole file of a corpus.*delete it"):
+        load_pieces(path)
+
+
+def test_the_first_process_holds_the_clock() -> None:
+    """All processes learn at one rate and end at one step, whenever each began."""
+
+    class Second(World):
+        def sum(self, value: torch.Tensor) -> torch.Tensor:
+            assert float(value) == 0  # what it says itself isn't asked for
+            return value + spent
+
+    timed = with_settings(Recipe(), {"schedule": {"epochs": 0, "minutes": 1.0, "warmup_steps": 0}})
+    state: Any = SimpleNamespace(step=5, optimiser=SimpleNamespace(param_groups=[{}]))
+    run: Any = SimpleNamespace(recipe=timed, total=0, state=state, world=Second(1, 2, CPU, "ddp"))
+    for spent, share in ((0.0, 1.0), (30.0, 0.5), (60.0, 0.0)):
+        rate = loop._set_rate(run, loop.Clock(before=1000.0))
+        assert rate == pytest.approx(timed.optimiser.learning_rate * share)
+        assert loop._is_last(run, loop.Clock(before=1000.0)) == (spent == 60)
 
 
 def test_a_recipe_for_tests_is_small(recipe: Recipe) -> None:
