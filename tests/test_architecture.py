@@ -133,7 +133,7 @@ INNER_LAYERS = {
         *("watching", "record", "film", "page", "build"),
     ],
     "evaluate": [
-        *("material", "statistics", "systems", "metrics", "resemblance", "fit", "compare", "tables", "page"),
+        *("own", "material", "statistics", "systems", "metrics", "resemblance", "fit", "compare", "tables", "page"),
         *("listening_orders", "listening_sound", "listening", "listening_answers", "listening_results"),
         *("pitch", "figures"),
     ],

@@ -2,6 +2,7 @@
 
 The modules, each importing only from those above it:
 
+    own          files that a command may replace: those that gvm wrote
     material     films and music files -> what was seen and heard, in a common form
     statistics   means with bootstrap intervals, paired differences, shares
     systems      which file in a folder of music belongs to which film
