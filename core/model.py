@@ -43,8 +43,8 @@ class GVMGen(nn.Module):
     ) -> Tensor:  # fmt: skip
         """Cross-entropy per stream [K], in nats: mean over the codes of each stream that count.
 
-        codes [B, K, T], see `forward`; valid [B, T] bool: which of them count; control [B, S, ...] and step_times [B, S]
-        with S = T + longest delay. tail: see `patterns.predicted`.
+        codes [B, K, T], see `forward`; valid [B, T] bool: which count; control [B, S, ...] and step_times [B, S] with
+        S = T + longest delay. tail: see `patterns.predicted`.
         """
         counted = predicted(valid, self.config.decoder.delays, tail)
         sums: Tensor = self(patches, frame_times, present, codes, counted, control, step_times)
