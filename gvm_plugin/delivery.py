@@ -6,13 +6,14 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import DeliveryError
-from gvm_plugin import __version__, cuesheet
+from gvm_plugin import __version__, cuesheet, cuesheet_reader
+from gvm_plugin.cache import content_key
 from gvm_plugin.choose import circumstances
 from gvm_plugin.cuesheet import Cue, CueSheet
 from gvm_plugin.generators import MusicGenerator
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from gvm_plugin.report import OutputFile, VideoReport
 
 log = logging.getLogger(__name__)
+
+_WRITTEN = "sheet"  # of the provenance: the key of the sheet as gvm wrote it
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +81,22 @@ def deliver(finished: Finished, outputs: Outputs) -> tuple[OutputFile, ...]:
     if finished.film is not None:
         files.insert(0, OutputFile("video", _move(finished.film, outputs.film)))
     return tuple(files)
+
+
+def sheet_key(sheet: CueSheet) -> str:
+    """Stands for what the sheet asks for, however it is written."""
+    return content_key(asdict(replace(sheet, provenance={})))
+
+
+def is_as_written(sheet: CueSheet) -> bool:
+    """Whether a sheet that was read still says what gvm wrote: after a kill no record may tell of it."""
+    return sheet.provenance.get(_WRITTEN) == sheet_key(sheet)
+
+
+def signed(sheet: CueSheet) -> CueSheet:
+    """The sheet with its own key in its provenance; of the sheet as it is read, where numbers are rounded."""
+    as_read = cuesheet_reader.from_yaml(cuesheet.to_yaml(sheet), "cue sheet")
+    return replace(sheet, provenance={**sheet.provenance, _WRITTEN: sheet_key(as_read)})
 
 
 def _update_sheet(finished: Finished, path: Path) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import DeliveryError, GVMError, MediaError, ModelError
-from gvm_plugin import __version__, cuesheet_reader
+from gvm_plugin import __version__, cuesheet_reader, delivery
 from gvm_plugin.cache import FOLDER, Cache, content_key, read_json, write_json
 from gvm_plugin.identity import FILE, read_channel, with_channel
 from gvm_plugin.models import ModelInfo, find_model
@@ -222,10 +222,17 @@ def weights_key(model: ModelInfo | MusicGenerator) -> str:
 def sheet_key(path: Path) -> str:
     """Stands for what the cue sheet at `path` asks for, however it is written; "unreadable" if a person broke it."""
     try:
-        sheet = cuesheet_reader.read(path)
+        return delivery.sheet_key(cuesheet_reader.read(path))
     except GVMError:
         return "unreadable"
-    return content_key(asdict(replace(sheet, provenance={})))
+
+
+def _is_as_written(path: Path) -> bool:
+    """Whether the cue sheet at `path` is gvm's own and no person changed it."""
+    try:
+        return delivery.is_as_written(cuesheet_reader.read(path))
+    except GVMError:
+        return False
 
 
 def last_result(record: Any) -> dict[str, Any] | None:
@@ -300,8 +307,10 @@ def _score_anew(
     before = read_json(record_path(out, film))
     last = last_result(before)
     killed = isinstance(before, dict) and before.get("status") == "working"
-    # What lies there was made by us; but a sheet of which no record tells is somebody's.
-    ours = last is not None or (killed and not film.outputs.sheet.exists())
+    # What lies there was made by us; but a sheet of which no record tells is somebody's, unless it says itself that it
+    # isn't: the run may have been killed after it was written.
+    sheet = film.outputs.sheet
+    ours = last is not None or (killed and (not sheet.exists() or _is_as_written(sheet)))
     write_json(record_path(out, film), {"status": "working", "film": film.name, "last": last})
     with_channel(options)  # made if it is new, and so part of the key
     settings = settings_key(options)

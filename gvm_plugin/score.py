@@ -27,7 +27,7 @@ from core.errors import CueSheetError, DeliveryError, LicenceError, MediaError
 from gvm_plugin import cuesheet, cuesheet_reader
 from gvm_plugin.cache import Cache
 from gvm_plugin.cuesheet import CueSheet, format_time
-from gvm_plugin.delivery import Finished, deliver, provenance, report_of
+from gvm_plugin.delivery import Finished, deliver, provenance, report_of, signed
 from gvm_plugin.identity import with_channel
 from gvm_plugin.machine import give_memory_back
 from gvm_plugin.models import find_model
@@ -91,7 +91,7 @@ def score_into(
     """`score_video` where the names of the results are decided already, and the licence was told of."""
     check_licence(generator, options.monetised)
     outputs = _in_its_container(outputs, video)
-    _check_free([outputs.music if options.music_only else outputs.film, outputs.sheet], video, options.overwrite)
+    _check_free([outputs.sheet, outputs.music if options.music_only else outputs.film], video, options.overwrite)
     job = _Job(video, outputs, generator, progress)
     analysis, sheet = _spot(job, options)
     return _produce(job, analysis, sheet)
@@ -348,6 +348,8 @@ def _produce(job: _Job, analysis: Analysis, sheet: CueSheet, edited: Path | None
         # 6. Film, music, sheet and the rest into place.
         with job.stage("deliver"):
             made = replace(sheet, provenance=provenance(sheet, takes, job.generator, picked.choices))
+            if edited is None:
+                made = signed(made)
             finished = Finished(made, takes, mixed, film, edited, choices=picked.choices, asked=asked)
             finished, told = _hand_off(job, analysis, finished, music.placed, work)
             files = deliver(finished, job.outputs)

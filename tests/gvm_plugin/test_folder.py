@@ -13,8 +13,8 @@ import pytest
 
 from core.errors import DeliveryError, MediaError, ModelError
 from gvm_plugin import cuesheet, cuesheet_reader
-from gvm_plugin.cache import read_json
-from gvm_plugin.folder import FilmResult, FolderScore, collect_videos, list_films, score_folder
+from gvm_plugin.cache import read_json, write_json
+from gvm_plugin.folder import FilmResult, FolderScore, collect_videos, list_films, record_path, score_folder
 from gvm_plugin.generators import CueRequest, CueTake, ToneGenerator
 from gvm_plugin.options import ScoreOptions
 from gvm_plugin.preflight import forecast
@@ -176,6 +176,23 @@ def test_a_sheet_that_a_person_made_after_a_broken_first_run_is_theirs(folder: P
     (result, _) = score_folder(folder, options=TONE).results
     assert result.failed and "gvm render" in result.report.remedy
     assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("edited", [False, True], ids=["as gvm wrote it", "changed by hand"])
+def test_a_first_run_killed_before_its_record_was_kept_is_taken_up_again(folder: Path, edited: bool) -> None:
+    """All results lay there already, and the next run said that they were somebody's."""
+    (folder / "a.mov").unlink()
+    (result, _) = score_folder(folder, options=TONE).results
+    out, film = folder / "scored", result.film
+    write_json(record_path(out, film), {"status": "working", "film": film.name, "last": None})
+    sheet = film.outputs.sheet
+    if edited:
+        sheet.write_text(sheet.read_text().replace("seed: ", "seed: 1", 1))
+    before = sheet.read_text()
+    (again, _) = score_folder(folder, options=TONE).results
+    assert again.failed == edited
+    if edited:
+        assert "gvm render" in again.report.remedy and sheet.read_text() == before
 
 
 def test_what_others_put_there_is_not_replaced_unasked(folder: Path) -> None:
