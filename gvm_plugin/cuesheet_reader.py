@@ -28,6 +28,7 @@ from gvm_plugin.timeline import HitPoint, Shot, Span
 
 _PARTS: Final = ("gvm_cue_sheet", "video", "settings", "cues", "shots", "speech", "music", "warnings", "provenance")
 _END_TOLERANCE: Final = 0.002  # seconds a typed time may pass the end of the film: people round
+_PAST_END: Final = 0.1  # seconds that a cue may pass the end of its film: programs disagree by frames where that is
 
 
 def read(path: Path) -> CueSheet:
@@ -58,6 +59,16 @@ def from_yaml(text: str, name: str) -> CueSheet:
     except (YAMLError, ValueError, AttributeError, TypeError, LookupError) as err:
         raise CueSheetError(f"{name}: not readable as YAML ({str(err).splitlines()[0]}); undo the last edit") from err
     return _Reader(name).sheet(document)
+
+
+def check_within(path: Path, sheet: CueSheet, duration: float) -> None:
+    """CueSheetError where a cue isn't within the film, as one may be whose sheet says a wrong `duration`."""
+    for cue in sheet.sounding:
+        if cue.span.end > duration + _PAST_END:
+            raise CueSheetError(
+                f"{path}: cue {cue.id} goes from {format_time(cue.span.start)} to {format_time(cue.span.end)}, but the "
+                f"film ends at {format_time(duration)}; mend the cue, and `duration` under `video`"
+            )
 
 
 def _syntax_error(name: str, problem: str, line: int | None) -> CueSheetError:

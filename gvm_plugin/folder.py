@@ -254,9 +254,10 @@ def reason_to_skip(film: Film, out: Path, options: ScoreOptions, weights_sha256:
     try:
         report = VideoReport.from_json(record["report"])
         sheet, files = film.outputs.folder / record["sheet"], record["files"]
-        if sheet.is_file() and sheet_key(sheet) != record["sheet_key"]:
+        broken_off = newest is not record  # a later run, which may have put another sheet and music in their places
+        if sheet.is_file() and sheet_key(sheet) != record["sheet_key"] and not (broken_off and _is_as_written(sheet)):
             return "its cue sheet was changed by hand; `gvm render` makes what it says, --overwrite drops it", report
-        if newest is not record:  # a later run was broken off, which may have put other music in its place
+        if broken_off:
             return None
         if record["settings"] != settings_key(options) or record["weights_sha256"] != weights_sha256:
             return None

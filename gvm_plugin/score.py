@@ -26,7 +26,7 @@ from zipfile import BadZipFile
 from core.errors import CueSheetError, DeliveryError, LicenceError, MediaError
 from gvm_plugin import cuesheet, cuesheet_reader
 from gvm_plugin.cache import Cache
-from gvm_plugin.cuesheet import CueSheet, format_time
+from gvm_plugin.cuesheet import CueSheet
 from gvm_plugin.delivery import Finished, deliver, provenance, report_of, signed
 from gvm_plugin.identity import with_channel
 from gvm_plugin.machine import give_memory_back
@@ -55,7 +55,6 @@ Progress = Callable[[str, float], None]  # (stage, share done 0..1); what it rai
 _SECOND_OF_SOUND: Final = 48_000 * 2 * 4  # bytes
 
 _MOST_MIXES: Final = 3
-_PAST_END: Final = 0.1  # seconds that a cue may pass the film's end: programs disagree by some frames where that is
 
 STAGES: Final = ("analyse", "generate", "choose", "assemble", "mix", "mux", "measure", "deliver")
 
@@ -147,18 +146,8 @@ def render(
     if sheet.sha256 not in ("", sha256):
         raise CueSheetError(f"{path}: the film {sheet.video!r} is another one now; run `gvm spot` on it again")
     analysis = _analyse(job, sha256)
-    _check_within(path, sheet, analysis.duration)
+    cuesheet_reader.check_within(path, sheet, analysis.duration)
     return _produce(job, analysis, replace(sheet, sha256=sha256), path)
-
-
-def _check_within(path: Path, sheet: CueSheet, duration: float) -> None:
-    """CueSheetError where a cue isn't within the film, as one may be whose sheet says a wrong `duration`."""
-    for cue in sheet.sounding:
-        if cue.span.end > duration + _PAST_END:
-            raise CueSheetError(
-                f"{path}: cue {cue.id} goes from {format_time(cue.span.start)} to {format_time(cue.span.end)}, but the "
-                f"film ends at {format_time(duration)}; mend the cue, and `duration` under `video`"
-            )
 
 
 def licensed(generator: MusicGenerator | None, options: ScoreOptions) -> MusicGenerator:

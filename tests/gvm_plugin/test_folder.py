@@ -195,6 +195,24 @@ def test_a_first_run_killed_before_its_record_was_kept_is_taken_up_again(folder:
         assert "gvm render" in again.report.remedy and sheet.read_text() == before
 
 
+@pytest.mark.parametrize("edited", [False, True], ids=["as gvm wrote it", "changed by hand"])
+def test_a_later_run_killed_before_its_record_was_kept_is_taken_up_again(folder: Path, edited: bool) -> None:
+    """The sheet is another one than the last record tells of: gvm's own, unless a person changed it since."""
+    (folder / "a.mov").unlink()
+    (result, _) = score_folder(folder, options=TONE).results
+    first = read_json(record_path(folder / "scored", result.film))
+    again = replace(TONE, style="ambient", seed=5)
+    score_folder(folder, options=again)
+    write_json(
+        record_path(folder / "scored", result.film), {"status": "working", "film": result.film.name, "last": first}
+    )
+    sheet = result.film.outputs.sheet
+    if edited:
+        sheet.write_text(sheet.read_text().replace("seed: 5", "seed: 15", 1))
+    (third, _) = score_folder(folder, options=again).results
+    assert third.report.status == ("skipped" if edited else "ok")
+
+
 def test_what_others_put_there_is_not_replaced_unasked(folder: Path) -> None:
     (folder / "scored").mkdir()
     (folder / "scored" / "a.mp4").write_text("mine")
