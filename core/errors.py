@@ -17,6 +17,7 @@ GVMError                      anything a user can mend; the command line prints 
 from __future__ import annotations
 
 import reprlib
+from typing import Final
 
 
 class GVMError(Exception):
@@ -31,6 +32,14 @@ class DeliveryError(GVMError):
     """An output that can't be written."""
 
 
+_DISK_REASONS: Final = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "File too large",
+    "Read-only file system",
+)
+
+
 class FFmpegError(DeliveryError):
     """ffmpeg failed.
 
@@ -41,6 +50,11 @@ class FFmpegError(DeliveryError):
         super().__init__(message)
         self.argv = argv
         self.stderr_tail = stderr_tail
+
+    @property
+    def disk_reason(self) -> str:
+        """What the disk refused, in the system's words; empty where it is another trouble."""
+        return next((reason.lower() for reason in _DISK_REASONS if reason in self.stderr_tail), "")
 
 
 class CueSheetError(GVMError):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -121,17 +120,17 @@ def mux(
             try:
                 run_ffmpeg(_arguments(info, sound, partial, container, plan))
             except FFmpegError as err:
-                if not plan.doubtful or _is_about_disk(err):
+                if not plan.doubtful or err.disk_reason:
                     raise
                 lost = (*lost, *map(str, plan.doubtful))
                 run_ffmpeg(_arguments(info, sound, partial, container, plan.without_doubtful()))
             os.replace(partial, out)
     except FFmpegError as err:
-        if not _is_about_disk(err):
+        if not err.disk_reason:
             message = f"{shown_name(info.path)}: {err}; convert it to mp4 and try again"
             raise FFmpegError(message, err.argv, err.stderr_tail) from err
         raise DeliveryError(
-            f"{shown_name(out)}: can't be written to {out.parent} ({_reason(err)}); make room and run again"
+            f"{shown_name(out)}: can't be written to {out.parent} ({err.disk_reason}); make room and run again"
         ) from err
     except OSError as err:
         raise DeliveryError(
@@ -259,19 +258,3 @@ def _sound_tags(plan: _Plan, place: int) -> list[str]:
 def _at(option: str, place: int) -> str:
     """An option for one sound stream: -b:a -> -b:a:1; values stay as they are."""
     return f"{option}:{place}" if option.startswith("-") else option
-
-
-def _is_about_disk(err: FFmpegError) -> bool:
-    return any(reason in err.stderr_tail for reason in _DISK_REASONS)
-
-
-def _reason(err: FFmpegError) -> str:
-    return next(reason for reason in _DISK_REASONS if reason in err.stderr_tail).lower()
-
-
-_DISK_REASONS: Final[Sequence[str]] = (
-    "No space left on device",
-    "Disk quota exceeded",
-    "File too large",
-    "Read-only file system",
-)

@@ -25,7 +25,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from core.errors import DeliveryError, MediaError
+from core.errors import DeliveryError, FFmpegError, MediaError
 from core.frames import shown_name
 from gvm_plugin.evaluate.listening_orders import sample_orders, series_orders
 from gvm_plugin.evaluate.listening_sound import (
@@ -345,6 +345,10 @@ def _partial_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         yield partial
+    except FFmpegError as err:
+        if not err.disk_reason:
+            raise
+        raise DeliveryError(f"{out}: can't be written ({err.disk_reason}); make room and run again") from err
     except OSError as err:
         raise DeliveryError(f"{out}: can't be written ({err.strerror or err}); check folder and disk space") from err
     finally:

@@ -15,7 +15,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.errors import DeliveryError, GVMError, MediaError
+from core.errors import DeliveryError, FFmpegError, GVMError, MediaError
 from gvm_plugin.cli import run
 from gvm_plugin.evaluate import listening
 from gvm_plugin.evaluate.listening import ListeningOptions, ListeningTest, build_listening_test
@@ -239,6 +239,19 @@ def test_where_the_new_test_cannot_be_put_the_old_one_stays(
     new = quick(material, tmp_path / "test", overwrite=True)
     assert json.loads(new.key.read_text())["test"] == page_data(new)["test"]
     assert not set(content(tmp_path / "test" / "media")) & {Path(name).name for name in before}
+
+
+def test_a_full_disk_is_named_with_its_folder(
+    material: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    def full(arguments: object) -> str:
+        raise FFmpegError("ffmpeg failed (228)", [], "Error closing file: No space left on device\n")
+
+    monkeypatch.setattr(listening, "run_ffmpeg", full)
+    out = tmp_path / "test"
+    with pytest.raises(DeliveryError, match=r"test: can't be written \(no space left on device\); make room"):
+        quick(material, out)
+    assert not list(tmp_path.iterdir())
 
 
 def test_where_the_key_cannot_lie_is_said_before_the_work(material: Path, tmp_path: Path) -> None:
